@@ -1,0 +1,46 @@
+"""What can go wrong, by name.
+
+Every message is one line: ``"{where}: {found}, expected {expected}; {cure}"``. The command line
+prints it without a traceback and ends with ``exit_code``: 2 for bad usage or bad input, 1 for a
+failure while working.
+"""
+
+
+class CaloforgeError(Exception):
+    """Base of everything that caloforge raises on purpose."""
+
+    exit_code = 1
+
+
+class DataFormatError(CaloforgeError, ValueError):
+    """A file or array does not hold what it should."""
+
+    exit_code = 2
+
+
+class GeometryError(CaloforgeError, ValueError):
+    """A detector description is unusable, or does not fit the data."""
+
+    exit_code = 2
+
+
+class ConfigError(CaloforgeError, ValueError):
+    """A run file or option is wrong."""
+
+    exit_code = 2
+
+
+class BundleError(CaloforgeError, ValueError):
+    """A trained model cannot be used: damaged, foreign, newer, or for other data."""
+
+    exit_code = 2
+
+
+class OutputError(CaloforgeError, OSError):
+    """A result cannot be written: it exists, or the place is full or not writable."""
+
+    exit_code = 2
+
+
+class TrainingError(CaloforgeError, RuntimeError):
+    """Training cannot go on, e.g. because a loss is not finite."""
