@@ -1,3 +1,3 @@
-"""Fast calorimeter simulation: from Geant4 showers to a measured conditional generative model."""
+"""Fast calorimeter simulation: Geant4 showers in, a measured generative model out."""
 
 __version__ = "0.1.0"

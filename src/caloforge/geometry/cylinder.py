@@ -1,0 +1,131 @@
+"""Cells in layers of rings and sectors around the particle's direction, as in CaloChallenge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caloforge.errors import GeometryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class CylinderLayer:
+    """One layer, cut into rings and sectors.
+
+    Attributes:
+        r_edges_mm: Edges of the rings, increasing, in mm; fewer than two make an empty layer.
+        n_angles: Number of equal sectors in the angle.
+    """
+
+    r_edges_mm: tuple[float, ...]
+    n_angles: int = 1
+
+    def __post_init__(self) -> None:
+        if any(outer <= inner for inner, outer in pairwise(self.r_edges_mm)):
+            msg = f"geometry [[layers]] r_edges_mm: found {self.r_edges_mm}, expected a rise"
+            raise GeometryError(msg)
+        if self.n_angles < 1:
+            msg = f"geometry [[layers]] n_angles: found {self.n_angles}, expected 1 or more"
+            raise GeometryError(msg)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Sectors and rings."""
+        return self.n_angles, max(len(self.r_edges_mm) - 1, 0)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells in the layer."""
+        return self.shape[0] * self.shape[1]
+
+
+@dataclass(frozen=True)
+class CylinderLayout:
+    """Layers along the particle's direction, each with its own rings and sectors.
+
+    Showers are flat with the radius fastest, then the angle, then the layer. Layers may differ
+    and may be empty.
+
+    Attributes:
+        layers: From the front face inwards.
+    """
+
+    layers: tuple[CylinderLayer, ...]
+
+    kind = "cylinder"
+    symmetries = ()
+
+    def __post_init__(self) -> None:
+        if self.n_cells == 0:
+            msg = "geometry [[layers]]: found no cell, expected a layer with two r_edges_mm"
+            raise GeometryError(msg)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells in all layers."""
+        return sum(layer.n_cells for layer in self.layers)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each layer lies in a flat shower."""
+        ends = np.cumsum([0, *(layer.n_cells for layer in self.layers)]).tolist()
+        return tuple(slice(start, stop) for start, stop in pairwise(ends))
+
+    def shaped(self, showers: NDArray[Any]) -> list[NDArray[Any]]:
+        """Cut flat showers ``(n, cell)`` into one ``(n, angle, radius)`` array a layer."""
+        return [
+            showers[:, part].reshape(len(showers), *layer.shape)
+            for part, layer in zip(self.slices, self.layers, strict=True)
+        ]
+
+    def layer_of_cell(self) -> NDArray[np.int64]:
+        """Layer number of each cell, ``(cell,)``."""
+        return np.repeat(np.arange(len(self.layers)), [layer.n_cells for layer in self.layers])
+
+    def centres_cm(self) -> NDArray[np.float64]:
+        """Centres of the cells across the shower axis, ``(cell, 2)``: x and y in cm.
+
+        A full ring has its centre on the axis.
+        """
+        centres = []
+        for layer in self.layers:
+            edges = np.asarray(layer.r_edges_mm, dtype=np.float64)
+            if layer.n_cells == 0:
+                continue
+            radii = (edges[1:] + edges[:-1]) / 20  # mm to cm
+            angles = (np.arange(layer.n_angles) + 0.5) * 2 * np.pi / layer.n_angles
+            if layer.n_angles == 1:
+                radii = np.zeros_like(radii)
+            angle, radius = np.meshgrid(angles, radii, indexing="ij")
+            centres.append(
+                np.stack(
+                    ((radius * np.cos(angle)).ravel(), (radius * np.sin(angle)).ravel()), axis=1
+                )
+            )
+        return np.concatenate(centres)
+
+    def as_dict(self) -> list[dict[str, Any]]:
+        """Return the TOML tables of this layout."""
+        return [
+            {"r_edges_mm": list(layer.r_edges_mm), "n_angles": layer.n_angles}
+            for layer in self.layers
+        ]
+
+    @classmethod
+    def from_dict(cls, tables: list[Mapping[str, Any]]) -> CylinderLayout:
+        """Build the layout from its TOML tables."""
+        return cls(
+            tuple(
+                CylinderLayer(tuple(map(float, t["r_edges_mm"])), int(t.get("n_angles", 1)))
+                for t in tables
+            )
+        )

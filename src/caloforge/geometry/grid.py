@@ -1,0 +1,101 @@
+"""Cells on a rectangular grid across the particle's direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caloforge.errors import GeometryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+SYMMETRIES = ("mirror_x", "mirror_y", "transpose")
+
+
+@dataclass(frozen=True)
+class GridLayout:
+    """A grid of ``cells[0]`` x ``cells[1]`` cells, centred on the origin.
+
+    Cell ``(i, j)`` has ``i`` along x and ``j`` along y, and is stored flat at
+    ``i * cells[1] + j``.
+
+    Attributes:
+        cells: Number of cells along x and y.
+        pitch_cm: Size of a cell along x and y, in cm.
+        symmetries: Reflections under which the detector maps onto itself, out of
+            ``mirror_x``, ``mirror_y`` and ``transpose`` (swap x and y): what training may use to
+            see a shower from other sides.
+    """
+
+    cells: tuple[int, int]
+    pitch_cm: tuple[float, float] = (1.0, 1.0)
+    symmetries: tuple[str, ...] = ()
+
+    kind = "grid"
+
+    def __post_init__(self) -> None:
+        if len(self.cells) != 2 or min(self.cells) < 1:
+            msg = f"geometry [grid] cells: found {self.cells}, expected two numbers above 0"
+            raise GeometryError(msg)
+        if len(self.pitch_cm) != 2 or not min(self.pitch_cm) > 0:
+            msg = (
+                f"geometry [grid] pitch_cm: found {self.pitch_cm}, expected two lengths above 0"
+            )
+            raise GeometryError(msg)
+        for name in self.symmetries:
+            if name not in SYMMETRIES:
+                msg = (
+                    f"geometry [grid] symmetries: found '{name}', expected some of "
+                    f"{', '.join(SYMMETRIES)}"
+                )
+                raise GeometryError(msg)
+        square = self.cells[0] == self.cells[1] and self.pitch_cm[0] == self.pitch_cm[1]
+        if "transpose" in self.symmetries and not square:
+            msg = "geometry [grid] symmetries: 'transpose' needs a square grid; leave it out"
+            raise GeometryError(msg)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return self.cells[0] * self.cells[1]
+
+    @property
+    def half_width_cm(self) -> tuple[float, float]:
+        """Half of the detector's width along x and y, in cm."""
+        return self.cells[0] * self.pitch_cm[0] / 2, self.cells[1] * self.pitch_cm[1] / 2
+
+    def shaped(self, showers: NDArray[Any]) -> NDArray[Any]:
+        """View flat showers ``(n, cell)`` as ``(n, x, y)``."""
+        return showers.reshape(len(showers), *self.cells)
+
+    def centres_cm(self) -> NDArray[np.float64]:
+        """Centres of the cells, ``(cell, 2)``: x and y in cm."""
+        axes = [
+            (np.arange(n) + 0.5) * pitch - half
+            for n, pitch, half in zip(
+                self.cells, self.pitch_cm, self.half_width_cm, strict=True
+            )
+        ]
+        x, y = np.meshgrid(*axes, indexing="ij")
+        return np.stack((x.ravel(), y.ravel()), axis=1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the TOML table of this layout."""
+        table: dict[str, Any] = {"cells": list(self.cells), "pitch_cm": list(self.pitch_cm)}
+        if self.symmetries:
+            table["symmetries"] = list(self.symmetries)
+        return table
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> GridLayout:
+        """Build the layout from its TOML table."""
+        return cls(
+            cells=tuple(table["cells"]),
+            pitch_cm=tuple(map(float, table.get("pitch_cm", (1.0, 1.0)))),  # type: ignore[arg-type]
+            symmetries=tuple(table.get("symmetries", ())),
+        )
