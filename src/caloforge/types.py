@@ -44,8 +44,8 @@ class Objective(NamedTuple):
 class Phase:
     """One optimiser update: these parameters go down this objective.
 
-    An autoencoder has one phase; a GAN has two that alternate. The training loop runs the phases
-    of a model in order and knows nothing else about it.
+    An autoencoder has one phase; a GAN has two that alternate. The training loop runs the
+    phases of a model in order and knows nothing else about it.
 
     Attributes:
         name: Prefix of the logged terms, e.g. ``"discriminator"``.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _KEYS = ("name", "title", "kind", "response", "front_face_z_cm", "grid", "layers", "channels")
+_EXAMPLE = "caloforge/geometry/detectors/zn.toml"
 
 
 @dataclass(frozen=True)
@@ -176,12 +177,10 @@ class DetectorGeometry:
             msg = f"{source}: key {error} is missing; see caloforge/geometry/detectors/zn.toml"
             raise GeometryError(msg) from error
         except GeometryError as error:
-            text = str(error)
-            raise GeometryError(
-                text if text.startswith(source) else f"{source}: {text}"
-            ) from error
+            msg = f"{source}: {error}"
+            raise GeometryError(msg) from error
         except (TypeError, ValueError, AttributeError) as error:
-            msg = f"{source}: a value has the wrong type ({error}); see caloforge/geometry/detectors/zn.toml"
+            msg = f"{source}: a value has the wrong type ({error}); compare with {_EXAMPLE}"
             raise GeometryError(msg) from error
         return geometry
 

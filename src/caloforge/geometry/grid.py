@@ -27,9 +27,9 @@ class GridLayout:
     Attributes:
         cells: Number of cells along x and y.
         pitch_cm: Size of a cell along x and y, in cm.
-        symmetries: Reflections under which the detector maps onto itself, out of
-            ``mirror_x``, ``mirror_y`` and ``transpose`` (swap x and y): what training may use to
-            see a shower from other sides.
+        symmetries: Reflections under which the detector maps onto itself, out of ``mirror_x``,
+            ``mirror_y`` and ``transpose`` (swap x and y): training may use them to see a shower
+            from other sides.
     """
 
     cells: tuple[int, int]
