@@ -1,0 +1,26 @@
+"""Showers and their incident particles: files, checks, and the sample that comes along."""
+
+from caloforge.data.checks import check_showers
+from caloforge.data.columns import PARTICLE_COLUMNS, Column
+from caloforge.data.particles import Particles, kind_name, read_particles, write_particles
+from caloforge.data.sample import load_sample, resolve, sample_names, sample_path
+from caloforge.data.shower_file import ShowerFile, ShowerSample, read_showers
+from caloforge.data.shower_writer import ShowerWriter
+
+__all__ = [
+    "PARTICLE_COLUMNS",
+    "Column",
+    "Particles",
+    "ShowerFile",
+    "ShowerSample",
+    "ShowerWriter",
+    "check_showers",
+    "kind_name",
+    "load_sample",
+    "read_particles",
+    "read_showers",
+    "resolve",
+    "sample_names",
+    "sample_path",
+    "write_particles",
+]

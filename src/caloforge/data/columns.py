@@ -1,0 +1,87 @@
+"""The columns that describe an incident particle."""
+
+from __future__ import annotations
+
+import difflib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from caloforge.errors import DataFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Column(NamedTuple):
+    """One property of an incident particle.
+
+    Attributes:
+        name: Name in files, with the unit as suffix.
+        unit: Unit, ``""`` if none.
+        description: What it is.
+    """
+
+    name: str
+    unit: str
+    description: str
+
+
+_COLUMNS = (
+    Column("pdg", "", "particle kind, Monte Carlo numbering scheme of the Particle Data Group"),
+    Column("energy_gev", "GeV", "total energy"),
+    Column("x_cm", "cm", "position where it enters the detector"),
+    Column("y_cm", "cm", "position where it enters the detector"),
+    Column("z_cm", "cm", "position where it enters the detector, along the beam"),
+    Column("px_gev", "GeV/c", "momentum"),
+    Column("py_gev", "GeV/c", "momentum"),
+    Column("pz_gev", "GeV/c", "momentum along the beam"),
+    Column("mass_mev", "MeV/c2", "mass"),
+    Column("charge_e", "e", "charge"),
+)
+
+PARTICLE_COLUMNS: Mapping[str, Column] = MappingProxyType({c.name: c for c in _COLUMNS})
+"""Columns that every particle table has, in the order of the condition variables."""
+
+RESERVED = ("incident", "showers", "cpu_seconds")
+"""Names that no column may take: they mean something else in a shower file."""
+
+
+def unit_of(name: str) -> str:
+    """Return the unit of a column, ``""`` for one that is not ours."""
+    return PARTICLE_COLUMNS[name].unit if name in PARTICLE_COLUMNS else ""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that is not known."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+
+
+def check_names(names: Iterable[str], *, source: str) -> None:
+    """Refuse a table whose columns are misspelt or incomplete.
+
+    Columns of other names are allowed, unless they look like a misspelling of a known one.
+
+    Arguments:
+        names: Column names found.
+        source: Where they were found, for the message.
+
+    Raises:
+        DataFormatError: If a name is close to a known one, or a known one is missing.
+    """
+    names = list(names)
+    for name in names:
+        if name in PARTICLE_COLUMNS:
+            continue
+        close = difflib.get_close_matches(name.lower(), PARTICLE_COLUMNS, n=1, cutoff=0.8)
+        if close:
+            msg = f"{source}: unknown column '{name}'; did you mean '{close[0]}'?"
+            raise DataFormatError(msg)
+    missing = [name for name in PARTICLE_COLUMNS if name not in names]
+    if missing:
+        msg = (
+            f"{source}: found no column {', '.join(missing)}, expected "
+            f"{', '.join(PARTICLE_COLUMNS)}; add what is missing"
+        )
+        raise DataFormatError(msg)

@@ -1,0 +1,84 @@
+"""Layout of shower files, as described in ``docs/shower-file.md``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h5py
+
+from caloforge.errors import DataFormatError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = "caloforge-showers"
+VERSION = 1
+SHOWERS, INCIDENT, CPU_SECONDS = "showers", "incident", "cpu_seconds"
+
+# Blocks that are written and read in one go. 16 MiB hold several chunks of every data set, so
+# that a chunk is compressed and expanded once even where requests end in its middle.
+CACHE_BYTES = 16 * 1024**2
+
+
+def open_file(path: Path) -> h5py.File:
+    """Open a shower file for reading, or say why it is none.
+
+    Raises:
+        DataFormatError: If the file is missing, empty, cut off, of another program, or newer
+            than this version of caloforge.
+    """
+    what = "expected a shower file (see docs/shower-file.md)"
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        msg = f"{path}: found {found}, {what}"
+        raise DataFormatError(msg)
+    if path.stat().st_size == 0:
+        msg = f"{path}: the file is empty, {what}"
+        raise DataFormatError(msg)
+    try:
+        # Locks fail on some network file systems, and a finished shower file never changes.
+        file = h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CACHE_BYTES)
+    except PermissionError as error:
+        msg = f"{path}: may not be read; ask its owner for permission"
+        raise DataFormatError(msg) from error
+    except (OSError, RuntimeError) as error:
+        # h5py's messages are the only place that tells one from the other.
+        if "truncated" in str(error):
+            msg = f"{path}: the file is cut off; copy or make it again"
+        elif not h5py.is_hdf5(path):
+            msg = f"{path}: not an HDF5 file, {what}"
+        else:
+            msg = f"{path}: the HDF5 file is damaged; copy or make it again"
+        raise DataFormatError(msg) from error
+    try:
+        _check_version(path, file)
+    except DataFormatError:
+        file.close()
+        raise
+    return file
+
+
+def _check_version(path: Path, file: h5py.File) -> None:
+    """Refuse files of other programs and of newer versions."""
+    found = file.attrs.get("format")
+    if found != FORMAT:
+        keys = ", ".join(list(file)[:5]) or "nothing"
+        msg = (
+            f"{path}: an HDF5 file of another program (it holds {keys}), expected attribute "
+            f"format = '{FORMAT}'; see docs/shower-file.md for the layout"
+        )
+        raise DataFormatError(msg)
+    version = file.attrs.get("version")
+    try:
+        number = int(version)
+    except (TypeError, ValueError):
+        number = 0
+    if number > VERSION:
+        msg = (
+            f"{path}: written in version {number} of the format, expected {VERSION} or older; "
+            "install a newer caloforge"
+        )
+        raise DataFormatError(msg)
+    if number < 1:
+        msg = f"{path}: attribute version is {version!r}, expected {VERSION}; make it again"
+        raise DataFormatError(msg)
