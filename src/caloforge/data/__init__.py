@@ -6,14 +6,18 @@ from caloforge.data.particles import Particles, kind_name, read_particles, write
 from caloforge.data.sample import load_sample, resolve, sample_names, sample_path
 from caloforge.data.shower_file import ShowerFile, ShowerSample, read_showers
 from caloforge.data.shower_writer import ShowerWriter
+from caloforge.data.split import BalanceRow, Split, balance, split_rows
 
 __all__ = [
     "PARTICLE_COLUMNS",
+    "BalanceRow",
     "Column",
     "Particles",
     "ShowerFile",
     "ShowerSample",
     "ShowerWriter",
+    "Split",
+    "balance",
     "check_showers",
     "kind_name",
     "load_sample",
@@ -22,5 +26,6 @@ __all__ = [
     "resolve",
     "sample_names",
     "sample_path",
+    "split_rows",
     "write_particles",
 ]

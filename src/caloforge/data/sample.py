@@ -1,4 +1,4 @@
-"""Full-simulation showers that come with caloforge; their data card is ``samples/README.md``."""
+"""Showers that come with caloforge; ``samples/README.md`` is their data card."""
 
 from __future__ import annotations
 

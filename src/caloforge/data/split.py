@@ -1,0 +1,143 @@
+"""Split showers into training and validation by incident particle, for good."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from caloforge.errors import DataFormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from caloforge.data.particles import Particles
+
+
+class Split(NamedTuple):
+    """Rows of the two sides, each increasing.
+
+    Attributes:
+        train: Rows to learn from, ``(n_train,)``.
+        validation: Rows to choose the model by, ``(n_validation,)``.
+    """
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+
+class BalanceRow(NamedTuple):
+    """How one kind of particle in one range of energy is shared out.
+
+    Attributes:
+        kind: Name of the particle kind.
+        low_gev: Lower edge of the energy bin, included, in GeV.
+        high_gev: Upper edge, excluded, in GeV.
+        train: Incident particles on the training side.
+        validation: Incident particles on the validation side.
+    """
+
+    kind: str
+    low_gev: float
+    high_gev: float
+    train: int
+    validation: int
+
+    @property
+    def fraction(self) -> float:
+        """Share of the validation side; no bin is without particles."""
+        return self.validation / (self.train + self.validation)
+
+
+def split_rows(particles: Particles, *, fraction: float, key: str = "caloforge") -> Split:
+    r"""Split rows so that all showers of an incident particle are on the same side.
+
+    A particle goes to validation if :math:`h < f`, where :math:`h \in [0, 1)` is a keyed hash
+    of its physical properties and :math:`f` the fraction. So its side depends on nothing else: it
+    never changes when the file grows, is re-ordered or is cut, and a larger fraction only adds
+    particles to validation. The sizes fluctuate as in :math:`n` throws of a coin.
+
+    Arguments:
+        particles: Incident particle of each shower, ``n`` rows.
+        fraction: Expected share of incident particles for validation, from 0 to 1.
+        key: Another key gives another, independent split.
+
+    Returns:
+        Training and validation rows. Of a small sample, one side may be empty.
+
+    Raises:
+        ValueError: If the fraction is not from 0 to 1, or the key longer than 64 bytes.
+        DataFormatError: If ``incident`` gives one number to particles of different properties.
+    """
+    if not 0 <= fraction <= 1:
+        msg = f"fraction must be from 0 to 1, got {fraction}"
+        raise ValueError(msg)
+    digests, where = np.unique(particles.identity(), return_inverse=True)
+    _check_numbers(particles.incident, where)
+    secret = key.encode()
+    chosen = np.array([_uniform(digest, secret) < fraction for digest in digests], dtype=bool)
+    validation = chosen[where]
+    return Split(np.flatnonzero(~validation), np.flatnonzero(validation))
+
+
+def balance(
+    particles: Particles, train_rows: NDArray[np.int64], validation_rows: NDArray[np.int64]
+) -> list[BalanceRow]:
+    """Count incident particles on both sides, by kind and energy.
+
+    Arguments:
+        particles: The table that was split.
+        train_rows: Rows of the training side.
+        validation_rows: Rows of the validation side.
+
+    Returns:
+        One row for each kind and energy bin that has a particle, sorted by both. The bins are
+        a third to a half of a decade: 1, 3, 10, 30 ... GeV.
+    """
+    _, first = np.unique(particles.identity(), return_index=True)
+    side = np.zeros((len(particles), 2), dtype=bool)
+    side[train_rows, 0] = True
+    side[validation_rows, 1] = True
+    once = particles.select(first)
+    bins, side, kinds = _half_decade(once["energy_gev"]), side[first], once.kinds()
+    table = []
+    for kind, k in sorted(set(zip(kinds.tolist(), bins.tolist(), strict=True))):
+        n_train, n_validation = side[(kinds == kind) & (bins == k)].sum(axis=0).tolist()
+        if n_train + n_validation:
+            table.append(BalanceRow(kind, _edge(k), _edge(k + 1), n_train, n_validation))
+    return table
+
+
+def _uniform(digest: bytes, secret: bytes) -> float:
+    """Map a fingerprint to ``[0, 1)``; 53 bits, so that 1 is never reached by rounding."""
+    # NumPy strips zero bytes from the end of a string: put them back.
+    state = hashlib.blake2b(digest.ljust(16, b"\0"), digest_size=8, key=secret)
+    return (int.from_bytes(state.digest(), "big") >> 11) / 2**53
+
+
+def _check_numbers(incident: NDArray[np.int64], identity: NDArray[np.int64]) -> None:
+    """Refuse equal numbers of different particles."""
+    numbers = np.unique(incident)
+    pairs = np.unique(np.stack((incident, identity), axis=1), axis=0)
+    if len(pairs) > len(numbers):
+        shared = pairs[1:][pairs[1:, 0] == pairs[:-1, 0], 0]
+        msg = (
+            f"particles: incident {shared[0]} stands for several particles of different "
+            f"properties ({len(np.unique(shared))} such numbers), expected one each; renumber "
+            "them, e.g. after joining files"
+        )
+        raise DataFormatError(msg)
+
+
+def _half_decade(energy_gev: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of the bin 10^0 to 3, 3 to 10^1 and so on, counted from 1 GeV."""
+    decade = np.floor(np.log10(np.maximum(energy_gev, 1e-12)))
+    # Compared with the edges themselves: a logarithm may round to the other side of them.
+    upper = energy_gev >= 3 * 10.0**decade
+    return (2 * decade + upper).astype(np.int64)
+
+
+def _edge(k: int) -> float:
+    """Lower edge of bin ``k`` in GeV."""
+    return (3.0 if k % 2 else 1.0) * 10.0 ** (k // 2)
