@@ -76,7 +76,7 @@ def toy_sample() -> MakeSample:
     """Make a small sample whose showers grow with the energy of the particle.
 
     ``toy_sample(geometry, n=40, repeats=2, seed=0)``: ``n`` particles, ``repeats`` showers
-    each, adjacent; a spot at the particle's position in a grid, a falling profile in a cylinder.
+    each, adjacent; energy falls off with the distance from the particle's position.
     """
 
     def make(

@@ -39,7 +39,7 @@ class Particles:
 
     Raises:
         DataFormatError: If a column is missing, misspelt, of another length, not a number, or
-            not finite.
+            not finite, or an energy is not positive.
     """
 
     columns: Mapping[str, NDArray[Any]]
@@ -64,6 +64,13 @@ class Particles:
                 )
                 raise DataFormatError(msg)
             columns[name] = column
+        if not (columns["energy_gev"] > 0).all():
+            row = int(np.argmin(columns["energy_gev"] > 0))
+            msg = (
+                f"particles: column 'energy_gev' has {columns['energy_gev'][row]} in row {row}, "
+                "expected more than 0; remove the row"
+            )
+            raise DataFormatError(msg)
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "incident", incident)
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from caloforge.data.particles import Particles
 
+# 1, 3, 10, 30 ... GeV, as literals: computed ones would be off by a rounding.
+_EDGES_GEV = (0.0, *(float(f"{m}e{n}") for n in range(-6, 12) for m in (1, 3)), np.inf)
+
 
 class Split(NamedTuple):
     """Rows of the two sides, each increasing.
@@ -54,7 +57,7 @@ def split_rows(particles: Particles, *, fraction: float, key: str = "caloforge")
     r"""Split rows so that all showers of an incident particle are on the same side.
 
     A particle goes to validation if :math:`h < f`, where :math:`h \in [0, 1)` is a keyed hash
-    of its physical properties and :math:`f` the fraction. So its side depends on nothing else: it
+    of its physical properties and :math:`f` the fraction. Its side depends on nothing else: it
     never changes when the file grows, is re-ordered or is cut, and a larger fraction only adds
     particles to validation. The sizes fluctuate as in :math:`n` throws of a coin.
 
@@ -100,12 +103,15 @@ def balance(
     side[train_rows, 0] = True
     side[validation_rows, 1] = True
     once = particles.select(first)
-    bins, side, kinds = _half_decade(once["energy_gev"]), side[first], once.kinds()
+    bins = np.searchsorted(_EDGES_GEV, once["energy_gev"], side="right") - 1
+    side, kinds = side[first], once.kinds()
     table = []
     for kind, k in sorted(set(zip(kinds.tolist(), bins.tolist(), strict=True))):
         n_train, n_validation = side[(kinds == kind) & (bins == k)].sum(axis=0).tolist()
         if n_train + n_validation:
-            table.append(BalanceRow(kind, _edge(k), _edge(k + 1), n_train, n_validation))
+            table.append(
+                BalanceRow(kind, _EDGES_GEV[k], _EDGES_GEV[k + 1], n_train, n_validation)
+            )
     return table
 
 
@@ -128,16 +134,3 @@ def _check_numbers(incident: NDArray[np.int64], identity: NDArray[np.int64]) -> 
             "them, e.g. after joining files"
         )
         raise DataFormatError(msg)
-
-
-def _half_decade(energy_gev: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Number of the bin 10^0 to 3, 3 to 10^1 and so on, counted from 1 GeV."""
-    decade = np.floor(np.log10(np.maximum(energy_gev, 1e-12)))
-    # Compared with the edges themselves: a logarithm may round to the other side of them.
-    upper = energy_gev >= 3 * 10.0**decade
-    return (2 * decade + upper).astype(np.int64)
-
-
-def _edge(k: int) -> float:
-    """Lower edge of bin ``k`` in GeV."""
-    return (3.0 if k % 2 else 1.0) * 10.0 ** (k // 2)

@@ -1,0 +1,131 @@
+"""``caloforge info``: what a shower file holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from caloforge.data.summary import Bin, Summary
+
+_BAR_WIDTH = 40
+
+
+@click.command()
+@click.argument("file")
+def info(file: str) -> None:
+    """Say what FILE holds: detector, particles, energies, cells, origin.
+
+    FILE is a shower file, or the name of a sample that comes along (zn-train, zn-test). It is
+    read piece by piece, so it may be larger than the memory.
+
+    \b
+    Example:
+        caloforge info zn-train
+    """  # noqa: D301 - click's mark, a backspace, keeps the lines apart
+    # Imported here so that `caloforge --help` does not wait for scientific libraries.
+    from rich.console import Console
+
+    from caloforge.data.sample import resolve
+    from caloforge.data.summary import summarise
+
+    summary = summarise(resolve(file))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # Do not fold lines that a program or a log file will read.
+        console = Console(highlight=False, width=200)
+    _show(console, summary)
+
+
+def _show(console: Console, summary: Summary) -> None:
+    """Print all tables."""
+    geometry, unit = summary.geometry, summary.geometry.unit
+    average = summary.n_showers / summary.n_particles
+    rows = [
+        ("detector", f"{geometry.title} ('{geometry.name}', {geometry.kind})"),
+        ("cells", f"{geometry.n_cells:,} in {unit}, stored as {summary.dtype}"),
+        ("channels", ", ".join(geometry.convention_names)),
+        ("showers", f"{summary.n_showers:,}"),
+        ("incident particles", f"{summary.n_particles:,} ({average:.3g} showers each)"),
+        ("showers a particle", _repeats(summary.repeats)),
+        ("energy", f"{summary.energy_gev[0]:.4g} to {summary.energy_gev[1]:.4g} GeV"),
+        ("sum of cells", "{:.4g} to {:.4g}, mean {:.4g} {}".format(*_low_high_mean(summary))),
+        ("empty cells", f"{100 * summary.empty_cells:.2f} %"),
+        ("largest cell", f"{summary.largest_cell:.6g} {unit}"),
+    ]
+    if summary.cpu_seconds is not None:
+        each = summary.cpu_seconds / summary.n_showers
+        rows.append(("CPU time", f"{summary.cpu_seconds:,.0f} s, {each:.3g} s a shower"))
+    if summary.created:
+        rows.append(("file written", summary.created))
+    _table(console, "Content", rows)
+    _table(console, "Provenance", [(k, str(v)) for k, v in summary.provenance.items()])
+    _table(
+        console,
+        "Particle kinds",
+        [(k.name, f"{k.particles:,}", f"{k.showers:,}") for k in summary.kinds],
+        header=("kind", "particles", "showers"),
+        numbers=(1, 2),
+    )
+    _histogram(console, "Energy of the incident particle [GeV]", summary.energy_bins)
+    _histogram(console, f"Sum of cells [{unit}]", summary.total_bins)
+
+
+def _low_high_mean(summary: Summary) -> tuple[float, float, float, str]:
+    low, mean, high = summary.total
+    return low, high, mean, summary.geometry.unit
+
+
+def _repeats(repeats: dict[int, int]) -> str:
+    """Write the most frequent numbers of showers a particle."""
+    common = sorted(repeats.items(), key=lambda item: -item[1])[:4]
+    text = ", ".join(f"{n} ({count:,} particles)" for n, count in sorted(common))
+    return text + (" and others" if len(repeats) > len(common) else "")
+
+
+def _table(
+    console: Console,
+    title: str,
+    rows: Iterable[Sequence[str]],
+    header: Sequence[str] = (),
+    numbers: Sequence[int] = (),
+) -> None:
+    """Print a table without lines: it looks the same in a terminal and in a file."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    rows = list(rows)
+    if not rows:
+        return
+    table = Table(box=None, show_header=bool(header), pad_edge=False, padding=(0, 2, 0, 0))
+    for k in range(len(rows[0])):
+        table.add_column(
+            header[k] if header else "", justify="right" if k in numbers else "left"
+        )
+    for row in rows:
+        table.add_row(*map(escape, row))
+    with console.capture() as captured:
+        console.print(f"[bold]{escape(title)}[/bold]")
+        console.print(table)
+    # Rich fills lines up with spaces.
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+    click.echo()
+
+
+def _histogram(console: Console, title: str, bins: Sequence[Bin]) -> None:
+    """Print a histogram with bars."""
+    bar = "█" if console.encoding.lower().startswith("utf") else "#"
+    most = max((b.showers for b in bins), default=1)
+    rows = []
+    for b in bins:
+        name = f"{b.low:g} to {b.high:g}" if b.low else "0"
+        # A filled bin has a bar, however short.
+        length = -(-b.showers * _BAR_WIDTH // most)
+        rows.append((name, f"{b.showers:,}", bar * length))
+    _table(console, title, rows, numbers=(1,))
