@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 # Exponents from which every entry of a kernel is a normal float32, with room for u and v.
-_SAFE_EXPONENT = 30.0
+_SAFE_EXPONENT = 50.0
 # Shares of log(smallest normal number): the smallest exponent kept in a kernel (entries below
 # carry no mass, and as denormal numbers would cost time), and the largest |log u| or |log v|.
 # A kept entry times u times v is then a normal number, and a cut one no larger than rounding.
