@@ -94,9 +94,10 @@ def _end(ctx: click.Context, error: BaseException) -> NoReturn:
         click.echo(f"Error: out of memory ({text}); use smaller batches", err=True)
         ctx.exit(1)
     # A closed pipe (`caloforge info x.h5 | head`) is click's business.
-    if isinstance(error, OSError) and error.errno not in (None, errno.EPIPE):
+    if isinstance(error, OSError) and error.errno != errno.EPIPE:
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"Error: {where}{os.strerror(error.errno or 0)}", err=True)
+        reason = os.strerror(error.errno) if error.errno else text
+        click.echo(f"Error: {where}{reason}", err=True)
         ctx.exit(1)
     raise error
 

@@ -71,14 +71,17 @@ def check_names(names: Iterable[str], *, source: str) -> None:
         DataFormatError: If a name is close to a known one, or a known one is missing.
     """
     names = list(names)
+    missing = [name for name in PARTICLE_COLUMNS if name not in names]
     for name in names:
         if name in PARTICLE_COLUMNS:
             continue
-        close = difflib.get_close_matches(name.lower(), PARTICLE_COLUMNS, n=1, cutoff=0.8)
+        # Of columns that are missing, a distant likeness is enough; of others it may be chance.
+        close = difflib.get_close_matches(
+            name.lower(), missing, n=1, cutoff=0.6
+        ) or difflib.get_close_matches(name.lower(), PARTICLE_COLUMNS, n=1, cutoff=0.8)
         if close:
             msg = f"{source}: unknown column '{name}'; did you mean '{close[0]}'?"
             raise DataFormatError(msg)
-    missing = [name for name in PARTICLE_COLUMNS if name not in names]
     if missing:
         msg = (
             f"{source}: found no column {', '.join(missing)}, expected "

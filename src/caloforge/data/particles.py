@@ -67,8 +67,8 @@ class Particles:
         if not (columns["energy_gev"] > 0).all():
             row = int(np.argmin(columns["energy_gev"] > 0))
             msg = (
-                f"particles: column 'energy_gev' has {columns['energy_gev'][row]} in row {row}, "
-                "expected more than 0; remove the row"
+                f"particles: column 'energy_gev' has {columns['energy_gev'][row]} in row "
+                f"{row}, expected more than 0; remove the row"
             )
             raise DataFormatError(msg)
         object.__setattr__(self, "columns", columns)
@@ -96,7 +96,7 @@ class Particles:
 
     def select(self, rows: ArrayLike | slice) -> Particles:
         """Return the table of some rows: indices, a mask ``(n,)``, or a slice."""
-        chosen = rows if isinstance(rows, slice) else _rows(rows)
+        chosen = rows if isinstance(rows, slice) else as_rows(rows)
         columns = {name: column[chosen] for name, column in self.columns.items()}
         return Particles(columns, self.incident[chosen])
 
@@ -198,16 +198,15 @@ def read_particles(path: str | Path) -> Particles:
     columns = read_table(path, parquet=start.startswith(b"PAR1"))
     incident = columns.pop("incident", None)
     n = len(next(iter(columns.values()), ()))
-    try:
-        check_names(columns, source=str(path))
-        particles = Particles(columns, np.arange(n) if incident is None else incident)
-    except DataFormatError as error:
-        text = str(error).removeprefix("particles: ").removeprefix(f"{path}: ")
-        msg = f"{path}: {text}"
-        raise DataFormatError(msg) from error
+    check_names(columns, source=str(path))
     if n == 0:
         msg = f"{path}: found a header but no particle, expected at least one row"
         raise DataFormatError(msg)
+    try:
+        particles = Particles(columns, np.arange(n) if incident is None else incident)
+    except DataFormatError as error:
+        msg = f"{path}: {str(error).removeprefix('particles: ')}"
+        raise DataFormatError(msg) from error
     if incident is not None:
         return particles
     # Numbered in order of appearance, as a person would.
@@ -228,7 +227,7 @@ def write_particles(path: str | Path, particles: Particles, *, force: bool) -> N
         write_table(temporary, columns, parquet=temporary.suffix == ".parquet")
 
 
-def _rows(rows: ArrayLike) -> NDArray[Any]:
+def as_rows(rows: ArrayLike) -> NDArray[Any]:
     """Return indices or a mask; an empty list selects no row."""
     array = np.asarray(rows)
     return array if array.size else array.astype(np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 
 from caloforge.data.checks import check_showers
 from caloforge.data.columns import check_names
-from caloforge.data.particles import Particles
+from caloforge.data.particles import Particles, as_rows
 from caloforge.data.shower_format import CPU_SECONDS, INCIDENT, SHOWERS, open_file
 from caloforge.data.shower_writer import ShowerWriter
 from caloforge.errors import DataFormatError
@@ -68,7 +68,7 @@ class ShowerSample:
 
     def select(self, rows: ArrayLike | slice) -> ShowerSample:
         """Return some of the showers: indices, a mask ``(n,)``, or a slice."""
-        chosen = rows if isinstance(rows, slice) else np.arange(len(self))[np.asarray(rows)]
+        chosen = rows if isinstance(rows, slice) else as_rows(rows)
         return ShowerSample(
             particles=self.particles.select(chosen),
             showers=self.showers[chosen],
