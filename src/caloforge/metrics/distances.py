@@ -38,7 +38,8 @@ class Measured:
             return f"{self.value:.3g} ± {self.error:.2g}"
         if self.error <= 1e-9 * abs(self.value):
             return f"{self.value:.3g} ± 0"
-        digits = max(1 - math.floor(math.log10(self.error)), 0)
+        exponent = int(f"{self.error:.1e}".partition("e")[2])  # after rounding to two digits
+        digits = max(1 - exponent, 0)
         return f"{self.value:.{digits}f} ± {self.error:.{digits}f}"
 
     def __str__(self) -> str:

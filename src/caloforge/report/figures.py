@@ -1,0 +1,292 @@
+"""Histograms and profiles: full simulation against generated samples."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import mplhep
+import numpy as np
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from caloforge.report.style import REFERENCE, colour, new_figure, plain, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from caloforge.metrics import Comparison, Observable
+    from caloforge.report.evaluate import PairedShowers
+
+N_BINS = 26
+_SKEWED = ("total", "lit_cells", "peak_cell")
+
+
+@styled
+def floor_ratios(comparison: Comparison) -> Figure:
+    """W1 over its floor for the channels and shower shapes of every sample, with errors."""
+    rows = {"mean of channels": [r.metrics["w1_ratio"].mean for r in comparison.generated]}
+    for name in comparison.channels[:12]:
+        rows[name] = [r.metrics["w1_ratio"].channels[name] for r in comparison.generated]
+    for name, shape in list(comparison.floor.observables.items())[:12]:
+        rows[shape.label.lower()] = [r.observables[name].ratio for r in comparison.generated]
+    figure = new_figure(7.2, 1.1 + 0.24 * len(rows))
+    ax = figure.add_subplot()
+    n = len(comparison.generated)
+    for k, row in enumerate(comparison.generated):
+        known = [(y, v[k]) for y, v in enumerate(rows.values())]
+        points = [(y, m.value, m.error) for y, m in known if m is not None]
+        if points:
+            y, value, error = np.array(points).T
+            ax.errorbar(
+                value,
+                y + 0.5 * (k - (n - 1) / 2) / n,
+                xerr=np.minimum(error, 0.95 * value),
+                fmt="o",
+                ms=4,
+                lw=1,
+                color=colour(k),
+                label=plain(row.name),
+            )
+    ax.axvline(1, color=REFERENCE, lw=1, ls="--")
+    ax.axhline(0.5, color="0.8", lw=0.8)
+    values = [m.value for line in rows.values() for m in line if m is not None and m.value > 0]
+    ax.set(xscale="log", xlabel=f"W1 / {comparison.floor_label}")
+    ax.set_xlim(0.8 * min([*values, 0.8]), 1.3 * max([*values, 1.5]))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.tick_params(axis="y", right=False, left=False)
+    ax.grid(axis="x", which="major", color="0.9", lw=0.6)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.invert_yaxis()
+    figure.legend(loc="outside upper center", ncols=min(n, 4))
+    return figure
+
+
+@styled
+def channel_histograms(
+    samples: Sequence[PairedShowers], names: Sequence[str], unit: str, *, counts: bool
+) -> Figure:
+    """Distribution of each channel sum with its ratio to full simulation below."""
+    columns = [[sample.channels[:, k] for sample in samples] for k in range(len(names))][:12]
+    labels = [f"{name} [{unit}]" for name in names]
+    return _histograms(samples, columns, labels, [True] * len(columns), integers=counts)
+
+
+@styled
+def observable_histograms(
+    samples: Sequence[PairedShowers], shapes: Sequence[Observable], *, counts: bool
+) -> Figure:
+    """Distribution of each shower shape with its ratio to full simulation below."""
+    chosen = [(k, shape) for k, shape in enumerate(shapes) if shape.name != "empty"][:12]
+    columns = [[sample.observables[:, k] for sample in samples] for k, _ in chosen]
+    labels = [f"{s.label} [{s.unit}]" if s.unit else s.label for _, s in chosen]
+    skewed = [shape.name in _SKEWED for _, shape in chosen]
+    return _histograms(samples, columns, labels, skewed, integers=counts)
+
+
+def _histograms(
+    samples: Sequence[PairedShowers],
+    columns: Sequence[Sequence[NDArray[np.float64]]],
+    labels: Sequence[str],
+    skewed: Sequence[bool],
+    *,
+    integers: bool,
+) -> Figure:
+    n_columns = min(3, len(columns))
+    n_rows = math.ceil(len(columns) / n_columns)
+    figure = new_figure(3.4 * n_columns, 3.1 * n_rows + 0.3)
+    grid = figure.add_gridspec(2 * n_rows, n_columns, height_ratios=[3, 1.2] * n_rows)
+    for k, (values, label, is_skewed) in enumerate(zip(columns, labels, skewed, strict=True)):
+        row, column = divmod(k, n_columns)
+        top = figure.add_subplot(grid[2 * row, column])
+        bottom = figure.add_subplot(grid[2 * row + 1, column], sharex=top)
+        _histogram(top, bottom, samples, values, _edges(values, is_skewed, integers))
+        if is_skewed:
+            top.set_xscale("function", functions=(_root, np.square))
+        top.tick_params(labelbottom=False)
+        bottom.set(xlabel=label, ylim=(0, 2), yticks=[0, 1, 2])
+        if column == 0:
+            top.set_ylabel("share of showers / unit")
+            bottom.set_ylabel("ratio")
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=min(len(samples), 5))
+    return figure
+
+
+def _histogram(
+    top: Axes,
+    bottom: Axes,
+    samples: Sequence[PairedShowers],
+    values: Sequence[NDArray[np.float64]],
+    edges: NDArray[np.float64],
+) -> None:
+    widths, middle = np.diff(edges), (edges[1:] + edges[:-1]) / 2
+    reference = relative = np.ones_like(widths)
+    for k, (sample, column) in enumerate(zip(samples, values, strict=True)):
+        number = np.histogram(column, edges)[0].astype(np.float64)
+        density, error = (x / (len(column) * widths) for x in (number, np.sqrt(number)))
+        ink = REFERENCE if k == 0 else colour(k - 1)
+        mplhep.histplot(
+            density, edges, ax=top, color=ink, label=sample.name, histtype="step", yerr=False,
+            lw=1.2, edges=False, flow="none",
+        )  # fmt: skip
+        if k == 0:
+            top.stairs(density, edges, fill=True, color="0.88", zorder=0)
+            reference, relative = density, error / np.where(density > 0, density, np.nan)
+            bottom.stairs(
+                1 + np.nan_to_num(relative), edges, baseline=1 - np.nan_to_num(relative),
+                fill=True, color="0.85",
+            )  # fmt: skip
+            continue
+        seen = (reference > 0) & (density > 0)
+        shift = 0.12 * (k - (len(samples)) / 2) * widths[seen]
+        bottom.errorbar(
+            middle[seen] + shift, density[seen] / reference[seen],
+            yerr=error[seen] / reference[seen], fmt="o", ms=2, lw=0.7, color=ink,
+        )  # fmt: skip
+    bottom.axhline(1, color=REFERENCE, lw=0.8)
+    top.set_yscale("log")
+    top.set_xlim(edges[0], edges[-1])
+    lit = reference[reference > 0]
+    if lit.size:
+        top.set_ylim(0.4 * lit.min(), 3 * lit.max())
+
+
+def _edges(
+    values: Sequence[NDArray[np.float64]], skewed: bool, integers: bool
+) -> NDArray[np.float64]:
+    """Bins that hold 99.8 % of the reference; for counts, borders between the integers."""
+    low, high = np.quantile(values[0], (0.001, 0.999))
+    if not high > low:
+        low, high = low - 0.5, low + 0.5
+    if not skewed:
+        margin = 0.1 * (high - low)
+        return np.linspace(low - margin, high + margin, N_BINS + 1)
+    edges: NDArray[np.float64] = np.linspace(0, math.sqrt(1.15 * high), N_BINS + 1) ** 2
+    if integers:
+        edges = np.unique(np.ceil(edges))
+    return edges if len(edges) > 2 else np.array([0.0, 0.5, 1.0]) * max(high, 1.0)
+
+
+def _root(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    root: NDArray[np.float64] = np.sqrt(np.maximum(x, 0))
+    return root
+
+
+@styled
+def response_against_energy(
+    samples: Sequence[PairedShowers], total: int, label: str, unit: str
+) -> Figure:
+    """Response against energy for the most frequent kinds: mean, ratio and relative spread."""
+    reference = samples[0]
+    kinds, number = np.unique(reference.kind, return_counts=True)
+    chosen = [str(kind) for kind in kinds[np.argsort(-number, kind="stable")][:3]]
+    figure = new_figure(3.4 * len(chosen), 6.0)
+    axes = figure.subplots(
+        3, len(chosen), sharex="col", height_ratios=[2.4, 1.1, 1.1], squeeze=False
+    )
+    for column, kind in enumerate(chosen):
+        top, ratio, spread = axes[:, column]
+        inside = reference.kind == kind
+        top.scatter(
+            reference.energy_gev[inside], reference.observables[inside, total],
+            s=3, color="0.75", lw=0, rasterized=True,
+        )  # fmt: skip
+        edges = _energy_edges(reference.energy_gev[inside])
+        expected = np.ones(len(edges) - 1)
+        for k, sample in enumerate(samples):
+            own = sample.kind == kind
+            x, mean, error, width = _profile(
+                sample.energy_gev[own], sample.observables[own, total], edges
+            )
+            style = {"color": REFERENCE if k == 0 else colour(k - 1), "lw": 1, "ms": 3}
+            shifted = x * 1.02 ** (k - len(samples) / 2)
+            top.errorbar(shifted, mean, yerr=error, fmt="o-", label=sample.name, **style)
+            spread.plot(shifted, width / np.where(mean > 0, mean, np.nan), "o-", **style)
+            if k == 0:
+                expected = np.where(mean > 0, mean, np.nan)
+            ratio.errorbar(shifted, mean / expected, yerr=error / expected, fmt="o-", **style)
+        top.set(title=kind, xscale="log", yscale="log")
+        top.xaxis.set_minor_formatter(NullFormatter())
+        ratio.set_ylim(0, 2)
+        spread.set(ylim=(0, 1.5), xlabel="energy of the particle [GeV]")
+        positive = reference.observables[inside, total]
+        positive = positive[positive > 0]
+        if positive.size:
+            low, high = np.quantile(positive, (0.005, 1))
+            top.set_ylim(0.6 * low, 1.6 * high)
+    for ax, text in zip(axes[:, 0], (f"{label} [{unit}]", "ratio of means", "spread / mean"),
+                        strict=True):  # fmt: skip
+        ax.set_ylabel(text)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=min(len(samples), 5))
+    return figure
+
+
+def _energy_edges(energy: NDArray[np.float64]) -> NDArray[np.float64]:
+    low, high = energy.min(), energy.max()
+    if not low > 0:
+        low = max(high, 1.0) / 1e3
+    n = int(np.clip(len(energy) // 40, 2, 8))
+    edges = np.geomspace(low, high, n + 1) if high > low else np.array([low * 0.9, low * 1.1])
+    edges[-1] *= 1 + 1e-9
+    return edges
+
+
+def _profile(
+    x: NDArray[np.float64], y: NDArray[np.float64], edges: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], ...]:
+    """Middle of the bins; mean, its error, and spread of ``y`` in them."""
+    where = np.digitize(x, edges) - 1
+    result = np.full((3, len(edges) - 1), np.nan)
+    for k in range(len(edges) - 1):
+        part = y[where == k]
+        if part.size > 1:
+            spread = part.std(ddof=1)
+            result[:, k] = part.mean(), spread / math.sqrt(part.size), spread
+    return np.sqrt(edges[1:] * edges[:-1]), *result
+
+
+@styled
+def particle_means(
+    samples: Sequence[PairedShowers], total: int, label: str, unit: str
+) -> Figure:
+    """Mean and spread of the response to every particle, generated against full simulation."""
+    others = samples[1:][:6]
+    figure = new_figure(2.6 * len(others) + 0.6, 5.2)
+    axes = figure.subplots(2, len(others), squeeze=False, sharex="row", sharey="row")
+    moments = [_particle_moments(sample, total) for sample in (samples[0], *others)]
+    for row, name in enumerate(("mean", "spread")):
+        top = np.nanmax([m[row].max() for m in moments if np.isfinite(m[row]).any()] or [1.0])
+        for column, sample in enumerate(others):
+            ax = axes[row, column]
+            ax.scatter(
+                moments[0][row], moments[column + 1][row],
+                s=5, alpha=0.5, lw=0, color=colour(column), rasterized=True,
+            )  # fmt: skip
+            ax.plot([0, top], [0, top], color=REFERENCE, lw=0.8, ls="--")
+            ax.set_xscale("function", functions=(_root, np.square))
+            ax.set_yscale("function", functions=(_root, np.square))
+            ax.set(xlim=(0, top), ylim=(0, top), xlabel=f"{name}, full simulation")
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+            ax.yaxis.set_major_locator(MaxNLocator(4))
+            if row == 0:
+                ax.set_title(sample.name)
+        axes[row, 0].set_ylabel(f"{name} of {label.lower()} [{unit}]")
+    return figure
+
+
+def _particle_moments(
+    sample: PairedShowers, total: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    n = np.bincount(sample.particle).astype(np.float64)
+    values = sample.observables[:, total]
+    mean = np.bincount(sample.particle, values) / n
+    square = np.bincount(sample.particle, (values - mean[sample.particle]) ** 2)
+    spread = np.sqrt(np.divide(square, n - 1, out=np.full_like(n, np.nan), where=n > 1))
+    return mean, spread

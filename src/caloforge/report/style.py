@@ -1,0 +1,74 @@
+"""One look for all pictures, and their way into a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REFERENCE = "#222222"
+# Okabe and Ito, "Color universal design" (2008): apart for colour-blind eyes, too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9.0,
+    "axes.linewidth": 0.8,
+    "axes.formatter.limits": (-3, 4),
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "svg.hashsalt": "caloforge",
+    "figure.dpi": 110.0,
+}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def styled(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function that draws in the report's style; global settings stay as they are."""
+
+    @wraps(function)
+    def draw(*args: P.args, **kwargs: P.kwargs) -> R:
+        with mpl.rc_context(_STYLE):
+            return function(*args, **kwargs)
+
+    return draw
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Create a figure of a size in inches; the object is garbage-collected like any other."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def plain(name: str) -> str:
+    """Keep matplotlib from reading a name as a formula, or hiding it from a legend."""
+    return ("\u200b" if name.startswith("_") else "") + name.replace("$", r"\$")
+
+
+def colour(index: int) -> str:
+    """Colour of the generated sample of a number, from 0."""
+    return COLOURS[index % len(COLOURS)]
+
+
+@styled
+def data_uri(figure: Figure) -> str:
+    """Write a figure as SVG into a URI that needs no file and no network."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None}, dpi=130)
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

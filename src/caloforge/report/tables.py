@@ -1,0 +1,155 @@
+"""The table of a comparison, for the terminal and for the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from caloforge.metrics import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from caloforge.metrics import Comparison, Measured, Row
+
+MISSING = "–"
+
+
+class TextTable(NamedTuple):
+    """A table as text.
+
+    Attributes:
+        head: Names of the columns.
+        rows: Cells, one more than columns named in ``head[1:]``.
+    """
+
+    head: list[str]
+    rows: list[list[str]]
+
+
+def cell(figure: Measured | None) -> str:
+    """Value and error, or a dash where repeats are missing to define the figure."""
+    if figure is None:
+        return MISSING
+    return "0" if figure.value == figure.error == 0 else figure.text
+
+
+def main_table(comparison: Comparison) -> TextTable:
+    """All figures of merit, mean over channels: one line a figure, one column a sample."""
+    rows = [
+        [_label(key, comparison), *(_mean(key, row) for row in comparison.rows)]
+        for key in METRICS
+    ]
+    return TextTable(["mean over channels", *_names(comparison)], rows)
+
+
+def channel_table(comparison: Comparison, key: str) -> TextTable:
+    """One figure of merit, channel by channel."""
+    rows = [
+        [name, *(cell(row.metrics[key].channels[name]) for row in comparison.rows)]
+        for name in comparison.channels
+    ]
+    return TextTable([_label(key, comparison), *_names(comparison)], rows)
+
+
+def observable_table(comparison: Comparison) -> TextTable:
+    """Shower shapes: mean, and W1 over its floor."""
+    rows = []
+    for name, shape in comparison.floor.observables.items():
+        unit = shape.w1.unit if shape.w1 is not None else ""
+        line = [f"{shape.label} [{unit}]" if unit else shape.label]
+        line += [cell(row.observables[name].mean) for row in comparison.rows]
+        line.append(cell(shape.w1))
+        line += [cell(row.observables[name].ratio) for row in comparison.generated]
+        rows.append(line)
+    names = [row.name for row in comparison.generated]
+    head = ["shower shape", "mean: full simulation", *(f"mean: {name}" for name in names)]
+    head += [f"W1: {comparison.floor_label}", *(f"W1 / floor: {name}" for name in names)]
+    return TextTable(head, rows)
+
+
+def sentences(comparison: Comparison) -> list[tuple[str, str]]:
+    """What the table says, in plain words: name and sentence for each generated sample."""
+    return [(row.name, _in_words(row, comparison)) for row in comparison.generated]
+
+
+def introduction(comparison: Comparison) -> str:
+    """What the sentences compare with."""
+    floor = "" if comparison.matched_floor else " (unmatched floor: of different particles)"
+    return (
+        f"Measured on {comparison.n_particles} incident particles, {comparison.design}{floor}. "
+        "A perfect generator has W1 at 1 times the floor, no bias, and a spread of 1."
+    )
+
+
+def _in_words(row: Row, comparison: Comparison) -> str:
+    ratio, bias, spread = (
+        row.metrics[key].mean for key in ("w1_ratio", "conditional_bias", "spread_ratio")
+    )
+    floor = "" if comparison.matched_floor else " (unmatched floor)"
+    parts = [
+        f"W1 is {ratio.text} times what two full-simulation samples show against each other"
+        + floor
+        if ratio is not None
+        else "W1 has no floor to compare with"
+    ]
+    if bias is not None:
+        if bias.value > 2 * bias.error:
+            found = f"is off by {bias} a channel"
+        elif bias.value < -4 * bias.error:
+            found = "is closer than independent showers can be: were these made from them?"
+        else:
+            found = f"shows no error beyond noise ({bias} a channel)"
+        parts.append(f"the mean response to a particle {found}")
+    if spread is not None:
+        parts.append(f"showers of one particle spread {cell(spread)} times as much")
+    return "; ".join(parts) + "."
+
+
+def print_comparison(
+    comparison: Comparison, console: Console | None = None, *, words: bool = True
+) -> None:
+    """Print the table, what must be said beside it, and what it says in plain words.
+
+    Arguments:
+        comparison: What to print.
+        console: Where to print, by default standard output.
+        words: Whether to add the sentences.
+    """
+    # Imported here: the page needs the tables, but not rich.
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if console is None:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=200)
+    text = main_table(comparison)
+    table = Table(title=f"{comparison.geometry} against {escape(comparison.reference)}")
+    for k, name in enumerate(text.head):
+        table.add_column(escape(name), justify="right" if k else "left", no_wrap=bool(k))
+    for line in text.rows:
+        table.add_row(*map(escape, line))
+    console.print(table)
+    console.print(escape(comparison.statement), style="dim")
+    if words:
+        for name, sentence in sentences(comparison):
+            console.print(f"[bold]{escape(name)}[/bold]: {escape(sentence)}")
+
+
+def _label(key: str, comparison: Comparison) -> str:
+    metric = METRICS[key]
+    unit = f" [{comparison.unit}]" if metric.in_response_unit else ""
+    return f"{metric.label}{unit}"
+
+
+def _mean(key: str, row: Row) -> str:
+    if key == "w1_ratio" and row.kind == "floor":
+        return "1" if row.metrics[key].mean is not None else MISSING
+    return cell(row.metrics[key].mean)
+
+
+def _names(comparison: Comparison) -> Sequence[str]:
+    return [comparison.floor_label, *(row.name for row in comparison.generated)]
