@@ -289,7 +289,7 @@ def table() -> None:
     lines = [
         origin,
         "",
-        "| ε / mean cost | error | geomloss: least x | median | most | POT: least | median | most |",
+        "| ε / mean cost | error | geomloss: least x | median | most | POT: least | median | most |",  # noqa: E501
         "|---|---|---|---|---|---|---|---|",
     ]
     for share in EPSILONS:
