@@ -59,9 +59,16 @@ class Phase:
 
 
 class ShowerGenerator(Protocol):
-    """What generation, evaluation and export need from a model, and all they need."""
+    """What generation, evaluation and export need from a model, and all they need.
+
+    Attributes:
+        noise_dim: Length of the noise vector; may be 0.
+        cell_law: How a count detector's cells are drawn from `sample`: ``"poisson"`` around an
+            intensity, ``"rounding"`` to one of the two nearest integers, without bias.
+    """
 
     noise_dim: int
+    cell_law: str
 
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Map conditions ``(batch, condition)`` and noise ``(batch, noise_dim)`` to cells.

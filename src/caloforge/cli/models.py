@@ -1,0 +1,26 @@
+"""``caloforge models``: the models and the run files that come along."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+def models() -> None:
+    """List the models, and the run files that come along.
+
+    \b
+    Example:
+        caloforge models
+    """  # noqa: D301 - click's mark, a backspace, keeps the lines apart
+    # Imported here so that `caloforge --help` does not wait for torch.
+    from caloforge.config import load_run, run_names
+    from caloforge.models import MODELS
+
+    click.echo("models:")
+    for name, config in MODELS.items():
+        summary = (config.__doc__ or "").partition("\n")[0]
+        click.echo(f"  {name:24s} {summary}")
+    click.echo("run files:")
+    for name in run_names():
+        click.echo(f"  {name:24s} {load_run(name).title}")

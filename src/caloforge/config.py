@@ -1,0 +1,318 @@
+"""Run files: TOML to frozen dataclasses, where a typo stops the run before it starts."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from caloforge.data.features import DEFAULT_CONDITIONS
+from caloforge.errors import ConfigError
+from caloforge.models import MODELS
+from caloforge.models.checks import check_choice, check_positive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from caloforge.models import ModelConfig
+
+T = TypeVar("T")
+_SCHEDULES = ("constant", "one-cycle", "exponential")
+_OPTIMIZERS = ("adam", "adamw", "rmsprop")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which showers to train on, and how they are presented.
+
+    Attributes:
+        train: Shower file, or name of an embedded sample.
+        validation_fraction: Share of the incident particles kept for validation.
+        conditions: Features of the incident particle, in order.
+        centre_on_impact: Show models the cells relative to the cell that was hit (grids).
+        reflect: Reflect training showers at random where the geometry has symmetries.
+        pair_repeats: Keep repeated showers of a particle in one batch.
+    """
+
+    train: str = "zn-train"
+    validation_fraction: float = 0.15
+    conditions: tuple[str, ...] = DEFAULT_CONDITIONS
+    centre_on_impact: bool = False
+    reflect: bool = False
+    pair_repeats: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.validation_fraction < 1:
+            msg = (
+                f"data.validation_fraction: found {self.validation_fraction}, expected a share "
+                "between 0 and 1; try 0.15"
+            )
+            raise ConfigError(msg)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        steps: Optimiser steps; 0 takes them from `epochs`.
+        epochs: Passes over the training showers; 0 takes `steps`.
+        batch_size: Showers a step, over all devices.
+        optimizer: ``"adam"``, ``"adamw"`` or ``"rmsprop"``.
+        learning_rate: Peak learning rate.
+        weight_decay: Of AdamW.
+        schedule: ``"constant"``, ``"one-cycle"`` (up in a tenth of the steps, then down to
+            zero as a cosine), or ``"exponential"`` (times `decay` an epoch).
+        decay: Factor an epoch of the exponential schedule.
+        clip: Largest norm of a phase's gradient; 0 does not clip.
+        accumulate: Batches whose gradients are added up before a step.
+        ema: Decay of the running mean of weights that is validated and kept; 0 for none.
+        validate_every: Steps between validations; 0 validates once an epoch.
+        validation_repeats: Generated showers a validation shower.
+        patience: Validations without improvement after which training stops; 0 never stops.
+        precision: Lightning's name, ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
+        devices: Number of devices.
+        accelerator: Lightning's name, ``"auto"``, ``"cpu"`` or ``"gpu"``.
+        threads: CPU threads of PyTorch; 0 leaves them alone.
+    """
+
+    steps: int = 0
+    epochs: float = 0
+    batch_size: int = 256
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    schedule: str = "one-cycle"
+    decay: float = 0.95
+    clip: float = 20.0
+    accumulate: int = 1
+    ema: float = 0.0
+    validate_every: int = 0
+    validation_repeats: int = 2
+    patience: int = 0
+    precision: str = "32-true"
+    devices: int = 1
+    accelerator: str = "auto"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps > 0) == (self.epochs > 0):
+            msg = (
+                f"train: found steps = {self.steps} and epochs = {self.epochs}, expected one "
+                "of them above 0"
+            )
+            raise ConfigError(msg)
+        check_positive(
+            "train",
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            accumulate=self.accumulate,
+            validation_repeats=self.validation_repeats,
+            devices=self.devices,
+        )
+        if not 0 <= self.ema < 1:
+            msg = f"train.ema: found {self.ema}, expected 0 or more and below 1; try 0.999"
+            raise ConfigError(msg)
+        check_choice("train.schedule", self.schedule, _SCHEDULES)
+        check_choice("train.optimizer", self.optimizer, _OPTIMIZERS)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run file.
+
+    Attributes:
+        model_name: Row of `MODELS`.
+        model: Its settings.
+        data: Showers and conditions.
+        train: Optimisation.
+        title: One line for people.
+        seed: Of weights, batches, noise and validation.
+    """
+
+    model_name: str
+    model: ModelConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=50))
+    title: str = ""
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the tables of the run file, every default filled in."""
+        model: dict[str, Any] = asdict(self.model)  # type: ignore[call-overload]
+        return {
+            "title": self.title,
+            "seed": self.seed,
+            "data": asdict(self.data),
+            "model": {"name": self.model_name, **model},
+            "train": asdict(self.train),
+        }
+
+    def to_toml(self) -> str:
+        """Return the run file as TOML text that `load_run` reads back."""
+        tables = self.as_dict()
+        lines = [f"{key} = {_toml(tables[key])}" for key in ("title", "seed")]
+        for name in ("data", "model", "train"):
+            lines += ["", f"[{name}]"]
+            lines += [f"{key} = {_toml(value)}" for key, value in tables[name].items()]
+        return "\n".join(lines) + "\n"
+
+
+def from_table(cls: type[T], table: Mapping[str, Any], *, where: str) -> T:
+    """Build a config dataclass from one TOML table, refusing unknown keys and wrong types.
+
+    Arguments:
+        cls: Frozen dataclass whose fields are the only valid keys.
+        table: Parsed table.
+        where: File and table name for the message, e.g. ``"zdc.toml [model]"``.
+
+    Returns:
+        An instance of ``cls``; missing keys take their defaults.
+
+    Raises:
+        ConfigError: On an unknown key or a value of the wrong type. A typo in a run file must
+            stop the run before it starts.
+    """
+    hints = get_type_hints(cls)
+    known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    values = {}
+    for key, value in table.items():
+        if key not in known:
+            msg = f"{where}: unknown key '{key}'; {_hint(key, known)}"
+            raise ConfigError(msg)
+        values[key] = _typed(value, hints[key], where=f"{where} {key}")
+    for f in fields(cls):  # type: ignore[arg-type]
+        if f.name not in values and f.default is MISSING and f.default_factory is MISSING:
+            msg = f"{where}: key '{f.name}' is missing"
+            raise ConfigError(msg)
+    return cls(**values)
+
+
+def run_names() -> tuple[str, ...]:
+    """Return the names of the run files that come with caloforge."""
+    folder = resources.files("caloforge") / "runs"
+    names = (path.name for path in folder.iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+def load_run(name_or_path: str | Path, settings: Iterable[str] = ()) -> RunConfig:
+    """Load a run file by name (``"zn-e2e-sae"``) or path, and change settings of it.
+
+    Arguments:
+        name_or_path: Name of a run file that comes with caloforge, or path of a TOML file.
+        settings: Changes like ``"train.epochs=50"``, values as in TOML; bare words are strings.
+
+    Raises:
+        ConfigError: If there is no such file, it is not TOML, or a key or value is wrong.
+    """
+    name = str(name_or_path)
+    if name in run_names():
+        source = f"{name}.toml"
+        text = (resources.files("caloforge") / "runs" / source).read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        source, text = name, Path(name).read_text(encoding="utf-8")
+    else:
+        msg = f"run file: found no '{name}', expected a TOML file; {_hint(name, run_names())}"
+        raise ConfigError(msg)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{source}: not valid TOML ({error})"
+        raise ConfigError(msg) from error
+    for setting in settings:
+        _change(tables, setting)
+    return run_from_tables(tables, source=source)
+
+
+def run_from_tables(tables: Mapping[str, Any], *, source: str) -> RunConfig:
+    """Build a run from the tables of a run file.
+
+    Raises:
+        ConfigError: If a key or value is wrong.
+    """
+    known = ("title", "seed", "data", "model", "train")
+    for key in tables:
+        if key not in known:
+            msg = f"{source}: unknown key '{key}'; {_hint(key, known)}"
+            raise ConfigError(msg)
+    for key in ("data", "model", "train"):
+        if not isinstance(tables.get(key, {}), dict):
+            msg = f"{source}: '{key}' is not a table; write [{key}]"
+            raise ConfigError(msg)
+    model = dict(tables.get("model", {}))
+    name = model.pop("name", None)
+    if name not in MODELS:
+        msg = f"{source} [model]: unknown model '{name}'; {_hint(str(name), tuple(MODELS))}"
+        raise ConfigError(msg)
+    run = RunConfig(
+        model_name=name,
+        model=from_table(MODELS[name], model, where=f"{source} [model]"),
+        data=from_table(DataConfig, tables.get("data", {}), where=f"{source} [data]"),
+        train=from_table(TrainConfig, tables.get("train", {}), where=f"{source} [train]"),
+        title=str(tables.get("title", "")),
+    )
+    seed = tables.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        msg = f"{source}: found seed = {seed!r}, expected a whole number of 0 or more"
+        raise ConfigError(msg)
+    return replace(run, seed=seed)
+
+
+def _change(tables: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        msg = f"--set: found '{setting}', expected table.key=value, e.g. train.epochs=50"
+        raise ConfigError(msg)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    *path, last = key.strip().split(".")
+    table = tables
+    for part in path:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            msg = f"--set: '{key}' does not name a setting, expected e.g. train.epochs=50"
+            raise ConfigError(msg)
+    table[last] = value
+    # Length of training is given one way: the last word wins.
+    other = {"train.epochs": "steps", "train.steps": "epochs"}.get(key.strip())
+    if other is not None:
+        table.pop(other, None)
+
+
+def _typed(value: Any, hint: Any, *, where: str) -> Any:  # noqa: ANN401
+    if get_origin(hint) is tuple:
+        if not isinstance(value, (list, tuple)):
+            msg = f"{where}: found {value!r}, expected a list"
+            raise ConfigError(msg)
+        return tuple(_typed(item, get_args(hint)[0], where=where) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and (
+        not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))
+    ):
+        names = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
+        msg = f"{where}: found {value!r}, expected {names.get(hint, hint.__name__)}"
+        raise ConfigError(msg)
+    return value
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    known = tuple(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+
+
+def _toml(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)

@@ -1,0 +1,125 @@
+"""Invertible transforms of showers, applied before a model sees them and undone after it.
+
+They permute cells: in the model's frame of cells the physics looks simpler. Values stay in the
+detector's unit; logarithms are the business of a model's cell head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caloforge.data.features import impact_in_cells
+from caloforge.data.particles import Particles
+from caloforge.errors import ConfigError
+from caloforge.geometry import GridLayout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from caloforge.geometry import DetectorGeometry
+
+
+@dataclass(frozen=True)
+class CellFrame:
+    """The order in which a model sees the cells of a shower.
+
+    With ``centre_on_impact`` the grid is rolled, as on a torus, until the cell that the
+    particle hits lies at its centre. The core of a shower is then always at the same place,
+    and a network need not learn the same peak for each of its thousands of positions. Cells
+    that are rolled over an edge lie on the far side, where there is little light.
+
+    Attributes:
+        geometry: The detector.
+        centre_on_impact: Whether to roll.
+
+    Raises:
+        ConfigError: If a geometry that is no grid is to be rolled.
+    """
+
+    geometry: DetectorGeometry
+    centre_on_impact: bool = False
+
+    def __post_init__(self) -> None:
+        if self.centre_on_impact and not isinstance(self.geometry.layout, GridLayout):
+            msg = (
+                f"centre_on_impact: geometry '{self.geometry.name}' is a {self.geometry.kind}, "
+                "expected a grid; set data.centre_on_impact = false"
+            )
+            raise ConfigError(msg)
+
+    def order(self, particles: Particles) -> NDArray[np.int64]:
+        """Detector cell at each of the model's cells, ``(n, cell)``: a permutation a shower.
+
+        ``model = np.take_along_axis(showers, order, 1)`` goes to the model's frame, and
+        ``np.put_along_axis(showers, order, model, 1)`` back.
+        """
+        n, cells = len(particles), self.geometry.n_cells
+        layout = self.geometry.layout
+        if not self.centre_on_impact or not isinstance(layout, GridLayout):
+            return np.broadcast_to(np.arange(cells), (n, cells))
+        size = np.asarray(layout.cells)
+        hit = np.floor(impact_in_cells(particles, layout)).astype(np.int64)
+        shift = np.clip(hit, 0, size - 1) - size // 2
+        i = (np.arange(size[0]) + shift[:, :1]) % size[0]
+        j = (np.arange(size[1]) + shift[:, 1:]) % size[1]
+        order: NDArray[np.int64] = i[:, :, None] * size[1] + j[:, None, :]
+        return order.reshape(n, cells)
+
+
+@dataclass(frozen=True)
+class Reflections:
+    """Reflections under which a detector maps onto itself: one shower seen from other sides.
+
+    Attributes:
+        geometry: The detector; its layout names the reflections that hold.
+    """
+
+    geometry: DetectorGeometry
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The reflections, in the order in which they are applied."""
+        return tuple(self.geometry.layout.symmetries)
+
+    def particles(self, particles: Particles, flags: NDArray[np.bool_]) -> Particles:
+        """Reflect incident particles.
+
+        Arguments:
+            particles: ``n`` particles.
+            flags: Which reflections to apply to each, ``(n, len(names))``.
+
+        Returns:
+            The particles with position and momentum reflected.
+        """
+        columns = dict(particles.columns)
+        for k, name in enumerate(self.names):
+            on = flags[:, k]
+            if name == "transpose":
+                for a, b in (("x_cm", "y_cm"), ("px_gev", "py_gev")):
+                    columns[a], columns[b] = (
+                        np.where(on, columns[b], columns[a]),
+                        np.where(on, columns[a], columns[b]),
+                    )
+            else:
+                for column in {"mirror_x": ("x_cm", "px_gev"), "mirror_y": ("y_cm", "py_gev")}[
+                    name
+                ]:
+                    columns[column] = np.where(on, -columns[column], columns[column])
+        return Particles(columns, particles.incident)
+
+    def order(self, flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Original cell at each cell of the reflected shower, ``(n, cell)``."""
+        cells = self.geometry.n_cells
+        layout = self.geometry.layout
+        order = np.broadcast_to(np.arange(cells), (len(flags), cells))
+        if not isinstance(layout, GridLayout):
+            return order
+        grid = np.arange(cells).reshape(layout.cells)
+        for k, name in reversed(list(enumerate(self.names))):
+            reflected = {"mirror_x": grid[::-1], "mirror_y": grid[:, ::-1], "transpose": grid.T}
+            # Undo in reverse: where the last reflection took its cell from, and so on.
+            order = np.where(flags[:, k : k + 1], reflected[name].ravel()[order], order)
+        return order

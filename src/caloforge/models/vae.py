@@ -1,0 +1,135 @@
+"""Conditional variational autoencoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from caloforge.losses.divergence import gaussian_kl
+from caloforge.models.checks import check_positive
+from caloforge.nn import cell_head, make_decoder, make_encoder
+from caloforge.types import Objective, Phase, ShowerBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from caloforge.nn import CellHead, ShowerSpec
+
+# Log variances outside are of no use, and their exponentials overflow.
+_LOG_VARIANCE = (-12.0, 6.0)
+
+
+class VariationalAutoencoder(nn.Module):
+    r"""Autoencoder with Gaussian codes that are held close to the standard normal.
+
+    The encoder maps a shower and its condition :math:`c` to mean and variance of a Gaussian
+    code; the decoder maps a code and the condition back. Trained on
+
+    .. math::
+        -\log p(x \mid z, c) + \beta \, \mathrm{KL}\big(q(z \mid x, c) \,\|\, N(0, 1)\big)
+
+    with the first term as the cell head defines it (summed over cells) and the second summed
+    over latent dimensions. Generation decodes standard normal noise.
+
+    Arguments:
+        encoder: ``(batch, cell), (batch, condition) -> (batch, 2 latent)``.
+        decoder: ``(batch, latent + condition) -> (batch, cell)``.
+        cells: Meaning and loss of the decoder's outputs.
+        latent_dim: Length of a code.
+        kl_weight: :math:`\beta`.
+
+    References:
+        | Learning Structured Output Representation using Deep Conditional Generative Models
+        | (Sohn et al., 2015), equation 4
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        cells: CellHead,
+        *,
+        latent_dim: int,
+        kl_weight: float,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.cells = cells
+        self.noise_dim = latent_dim
+        self.cell_law = cells.law
+        self.kl_weight = kl_weight
+
+    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """One shower per condition and noise, ``-> (batch, cell)``."""
+        return self.cells(self.decoder(torch.cat((noise, conditions), dim=1)))
+
+    def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
+        """Reconstruction error plus divergence of the codes."""
+        encoded = self.encoder(self.cells.encoded(batch.showers), batch.conditions)
+        mean, log_variance = encoded.chunk(2, dim=1)
+        log_variance = log_variance.clamp(*_LOG_VARIANCE)
+        noise = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
+        codes = mean + noise * (log_variance / 2).exp()
+        outputs = self.decoder(torch.cat((codes, batch.conditions), dim=1))
+        reconstruction = self.cells.loss(outputs, batch.showers)
+        divergence = gaussian_kl(mean, log_variance)
+        return Objective(
+            total=reconstruction + self.kl_weight * divergence,
+            terms={"reconstruction": reconstruction.detach(), "kl": divergence.detach()},
+        )
+
+    def phases(self) -> Sequence[Phase]:
+        """Encoder and decoder move together."""
+        return (Phase("autoencoder", self.parameters, self.objective),)
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Settings of a conditional VAE.
+
+    Attributes:
+        latent_dim: Length of a code.
+        network: ``"mlp"`` for any detector, ``"conv"`` for grids.
+        encoder: Hidden units, or channels of the convolutions.
+        decoder: Hidden units; for ``"conv"`` dense units, then channels.
+        cells: ``"poisson"`` for counts, ``"log1p"`` for values.
+        kl_weight: Weight of the divergence.
+    """
+
+    latent_dim: int = 10
+    network: str = "mlp"
+    encoder: tuple[int, ...] = (256, 256)
+    decoder: tuple[int, ...] = (256, 256)
+    cells: str = "poisson"
+    kl_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_positive("model", latent_dim=self.latent_dim)
+        check_positive("model", zero=True, kl_weight=self.kl_weight)
+
+    def build(self, spec: ShowerSpec) -> VariationalAutoencoder:
+        """Make the untrained model."""
+        cells = cell_head(self.cells, spec)
+        return VariationalAutoencoder(
+            make_encoder(
+                self.network,
+                spec,
+                self.encoder,
+                conditioned=True,
+                outputs=2 * self.latent_dim,
+            ),
+            make_decoder(
+                self.network,
+                spec,
+                self.decoder,
+                inputs=self.latent_dim + spec.condition_dim,
+                bias=cells.bias(),
+            ),
+            cells,
+            latent_dim=self.latent_dim,
+            kl_weight=self.kl_weight,
+        )

@@ -1,0 +1,19 @@
+"""Networks with no loss of a model in them."""
+
+from caloforge.nn.cells import CELL_HEADS, CellHead, Log1pCells, PoissonCells, cell_head
+from caloforge.nn.coders import NoiseGenerator, make_decoder, make_encoder
+from caloforge.nn.mlp import MLP
+from caloforge.nn.spec import ShowerSpec
+
+__all__ = [
+    "CELL_HEADS",
+    "MLP",
+    "CellHead",
+    "Log1pCells",
+    "NoiseGenerator",
+    "PoissonCells",
+    "ShowerSpec",
+    "cell_head",
+    "make_decoder",
+    "make_encoder",
+]

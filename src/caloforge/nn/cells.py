@@ -1,0 +1,141 @@
+"""Cell heads: what a decoder's outputs mean, and how they are compared with a shower."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from caloforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from caloforge.nn.spec import ShowerSpec
+
+# Log intensities are cut off here: exp(12) is 160,000 photons in a cell.
+_LOG_MIN, _LOG_MAX = -20.0, 12.0
+_SMALLEST_MEAN = 1e-4
+
+
+class CellHead(Protocol):
+    """Between a decoder's outputs and cells in the detector's unit.
+
+    Attributes:
+        law: How cells become counts: ``"poisson"`` draws from an intensity, ``"rounding"``
+            rounds values at random without bias. Ignored where the detector has energies.
+    """
+
+    law: str
+
+    def __call__(self, outputs: Tensor) -> Tensor:
+        """Cells of the generated shower, ``(batch, cell)``, not negative."""
+        ...
+
+    def loss(self, outputs: Tensor, showers: Tensor) -> Tensor:
+        """Distance of the decoded from the true shower: summed over cells, mean over batch."""
+        ...
+
+    def encoded(self, showers: Tensor) -> Tensor:
+        """Showers as an encoder or discriminator sees them, ``(batch, cell)``."""
+        ...
+
+    def bias(self) -> Tensor:
+        """Outputs that give the mean shower, ``(cell,)``: where training starts."""
+        ...
+
+
+class PoissonCells(nn.Module):
+    r"""Cells are counts around a decoded intensity.
+
+    Outputs are :math:`\log \lambda`; the loss is the negative log likelihood without the terms
+    that do not depend on the model, :math:`\sum_\mathrm{cells} \lambda - x \log \lambda`. A
+    sharp, sparse texture of counts need not be learned: it is drawn.
+
+    Arguments:
+        spec: Sizes and the mean shower.
+    """
+
+    law = "poisson"
+
+    def __init__(self, spec: ShowerSpec) -> None:
+        super().__init__()
+        if not spec.counts:
+            msg = (
+                "model.cells: found 'poisson' for a detector that measures energies, expected "
+                "'log1p'; Poisson cells need integer counts"
+            )
+            raise ConfigError(msg)
+        self.register_buffer("mean", spec.mean.clone(), persistent=False)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Intensity of each cell."""
+        return outputs.clamp(_LOG_MIN, _LOG_MAX).exp()
+
+    def loss(self, outputs: Tensor, showers: Tensor) -> Tensor:
+        """Negative Poisson log likelihood, summed over cells, mean over the batch."""
+        log_intensity = outputs.clamp(_LOG_MIN, _LOG_MAX)
+        return (log_intensity.exp() - showers * log_intensity).sum(dim=1).mean()
+
+    def encoded(self, showers: Tensor) -> Tensor:
+        """Logarithm of one plus the counts."""
+        return torch.log1p(showers)
+
+    def bias(self) -> Tensor:
+        """Logarithm of the mean shower."""
+        mean: Tensor = self.get_buffer("mean")
+        return torch.log(mean + _SMALLEST_MEAN)
+
+
+class Log1pCells(nn.Module):
+    r"""Cells are values, compared on a logarithmic scale.
+
+    Outputs are :math:`\log(1 + x / s)` with :math:`s` = 1 for counts and the mean lit cell of
+    the training showers for energies; the loss is the squared error on that scale.
+
+    Arguments:
+        spec: Sizes, the mean shower and the cell scale.
+    """
+
+    law = "rounding"
+
+    def __init__(self, spec: ShowerSpec) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(1.0 if spec.counts else spec.cell_scale))
+        self.register_buffer("mean", spec.mean.clone(), persistent=False)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Value of each cell; negative ones become 0."""
+        scale: Tensor = self.get_buffer("scale")
+        return scale * torch.expm1(outputs.clamp(0.0, _LOG_MAX))
+
+    def loss(self, outputs: Tensor, showers: Tensor) -> Tensor:
+        """Squared error of the logarithms, summed over cells, mean over the batch."""
+        return (outputs - self.encoded(showers)).square().sum(dim=1).mean()
+
+    def encoded(self, showers: Tensor) -> Tensor:
+        """Logarithm of one plus the cells over their scale."""
+        return torch.log1p(showers / self.get_buffer("scale"))
+
+    def bias(self) -> Tensor:
+        """Encoded mean shower."""
+        return self.encoded(self.get_buffer("mean"))
+
+
+CELL_HEADS: Mapping[str, Callable[[ShowerSpec], PoissonCells | Log1pCells]] = {
+    "poisson": PoissonCells,
+    "log1p": Log1pCells,
+}
+
+
+def cell_head(name: str, spec: ShowerSpec) -> PoissonCells | Log1pCells:
+    """Make the cell head of that name.
+
+    Raises:
+        ConfigError: If there is none, or it does not fit the detector.
+    """
+    if name not in CELL_HEADS:
+        msg = f"model.cells: found '{name}', expected one of {', '.join(CELL_HEADS)}"
+        raise ConfigError(msg)
+    return CELL_HEADS[name](spec)

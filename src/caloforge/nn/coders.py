@@ -1,0 +1,139 @@
+"""Encoders and decoders: dense for any detector, convolutional for grids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from caloforge.errors import ConfigError
+from caloforge.nn.conv import ConvDecoder, ConvEncoder
+from caloforge.nn.mlp import MLP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from caloforge.nn.spec import ShowerSpec
+
+NETWORKS = ("mlp", "conv")
+
+
+class DenseEncoder(nn.Module):
+    """An MLP on cells and, if any, conditions.
+
+    Arguments:
+        cells: Cells of a shower.
+        hidden: Units of the hidden layers.
+        condition_dim: Length of the condition vector, or 0.
+        outputs: Length of the result.
+    """
+
+    def __init__(
+        self, cells: int, hidden: Sequence[int], condition_dim: int, outputs: int
+    ) -> None:
+        super().__init__()
+        self.mlp = MLP((cells + condition_dim, *hidden, outputs))
+
+    def forward(self, showers: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """Map ``(batch, cell)``, ``(batch, condition)`` or None to ``(batch, outputs)``."""
+        joined = showers if conditions is None else torch.cat((showers, conditions), dim=1)
+        y: Tensor = self.mlp(joined)
+        return y
+
+
+class NoiseGenerator(nn.Module):
+    """Noise and condition to a latent code: the learned prior of the e2e SAE.
+
+    Noise and condition each pass a layer of their own and are then joined.
+
+    Arguments:
+        noise_dim: Noise variables.
+        condition_dim: Length of the condition vector.
+        noise_width: Units of the noise layer.
+        condition_width: Units of the condition layer.
+        hidden: Units of the joint layers.
+        outputs: Length of the code.
+    """
+
+    def __init__(
+        self,
+        noise_dim: int,
+        condition_dim: int,
+        *,
+        noise_width: int,
+        condition_width: int,
+        hidden: Sequence[int],
+        outputs: int,
+    ) -> None:
+        super().__init__()
+        self.noise = nn.Sequential(nn.Linear(noise_dim, noise_width), nn.LeakyReLU(0.2))
+        self.condition = nn.Sequential(
+            nn.Linear(condition_dim, condition_width), nn.LeakyReLU(0.2)
+        )
+        self.joint = MLP(
+            (noise_width + condition_width, *hidden, outputs), lambda: nn.LeakyReLU(0.2)
+        )
+
+    def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
+        """Map ``(batch, noise)`` and ``(batch, condition)`` to ``(batch, outputs)``."""
+        codes: Tensor = self.joint(
+            torch.cat((self.noise(noise), self.condition(conditions)), dim=1)
+        )
+        return codes
+
+
+def check_network(network: str, spec: ShowerSpec) -> None:
+    """Refuse an unknown network, or convolutions without a grid.
+
+    Raises:
+        ConfigError: Naming what to do.
+    """
+    if network not in NETWORKS:
+        msg = f"model.network: found '{network}', expected one of {', '.join(NETWORKS)}"
+        raise ConfigError(msg)
+    if network == "conv" and spec.grid is None:
+        msg = "model.network: found 'conv' for a detector that is no grid; use 'mlp'"
+        raise ConfigError(msg)
+
+
+def make_encoder(
+    network: str, spec: ShowerSpec, widths: Sequence[int], *, conditioned: bool, outputs: int
+) -> DenseEncoder | ConvEncoder:
+    """Make an encoder ``(showers, conditions or None) -> (batch, outputs)``.
+
+    Arguments:
+        network: ``"mlp"`` or ``"conv"``.
+        spec: Sizes of showers and conditions.
+        widths: Units of the hidden layers, or channels of the convolutions.
+        conditioned: Whether it sees the condition.
+        outputs: Length of the result.
+    """
+    check_network(network, spec)
+    condition_dim = spec.condition_dim if conditioned else 0
+    if network == "conv" and spec.grid is not None:
+        return ConvEncoder(spec.grid, widths, condition_dim, outputs)
+    return DenseEncoder(spec.n_cells, widths, condition_dim, outputs)
+
+
+def make_decoder(
+    network: str, spec: ShowerSpec, widths: Sequence[int], *, inputs: int, bias: Tensor
+) -> MLP | ConvDecoder:
+    """Make a decoder ``(batch, inputs) -> (batch, cell)``.
+
+    Arguments:
+        network: ``"mlp"`` or ``"conv"``.
+        spec: Sizes of showers and conditions.
+        widths: Units of the hidden layers; for ``"conv"`` those of the dense layer, then the
+            channels before each transposed convolution.
+        inputs: Length of code and condition together.
+        bias: Outputs at the start of training, ``(cell,)``; used by ``"mlp"``.
+    """
+    check_network(network, spec)
+    if network == "conv" and spec.grid is not None:
+        return ConvDecoder(inputs, widths[0], widths[1:], spec.grid)
+    mlp = MLP((inputs, *widths, spec.n_cells))
+    with torch.no_grad():
+        mlp.last.weight.mul_(0.1)
+        mlp.last.bias.copy_(bias)
+    return mlp

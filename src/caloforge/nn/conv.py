@@ -1,0 +1,95 @@
+"""Strided convolutions over a grid of cells."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _shrunk(size: int, times: int) -> int:
+    """Cells along one axis after ``times`` convolutions of kernel 4, stride 2, padding 1."""
+    for _ in range(times):
+        size = size // 2
+    return size
+
+
+class ConvEncoder(nn.Module):
+    """Convolutions that halve the grid, then a linear layer on all that is left.
+
+    Each convolution has kernel 4, stride 2, padding 1, batch normalisation and LeakyReLU 0.2.
+
+    Arguments:
+        grid: Cells along x and y.
+        channels: Channels after each convolution.
+        condition_dim: Length of a condition vector joined before the linear layer, or 0.
+        outputs: Length of the result.
+    """
+
+    def __init__(
+        self, grid: tuple[int, int], channels: Sequence[int], condition_dim: int, outputs: int
+    ) -> None:
+        super().__init__()
+        self.grid = grid
+        layers: list[nn.Module] = []
+        for inside, outside in pairwise((1, *channels)):
+            layers += [
+                nn.Conv2d(inside, outside, kernel_size=4, stride=2, padding=1),
+                nn.BatchNorm2d(outside),
+                nn.LeakyReLU(0.2),
+            ]
+        self.convolutions = nn.Sequential(*layers)
+        left = [_shrunk(n, len(channels)) for n in grid]
+        self.linear = nn.Linear(channels[-1] * left[0] * left[1] + condition_dim, outputs)
+
+    def forward(self, showers: Tensor, conditions: Tensor | None = None) -> Tensor:
+        """Map ``(batch, cell)``, ``(batch, condition)`` or None to ``(batch, outputs)``."""
+        features = self.convolutions(showers.reshape(-1, 1, *self.grid)).flatten(1)
+        if conditions is not None:
+            features = torch.cat((features, conditions), dim=1)
+        y: Tensor = self.linear(features)
+        return y
+
+
+class ConvDecoder(nn.Module):
+    """A dense layer, then transposed convolutions that double the grid.
+
+    Arguments:
+        inputs: Length of the code, conditions included.
+        hidden: Units of a first dense layer.
+        channels: Channels before each transposed convolution; the last gives one.
+        grid: Cells along x and y; what is too much is cut at the high edges.
+    """
+
+    def __init__(
+        self, inputs: int, hidden: int, channels: Sequence[int], grid: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.grid = grid
+        self.start = tuple(-(-n // 2 ** len(channels)) for n in grid)
+        self.channels = channels[0]
+        self.dense = nn.Sequential(
+            nn.Linear(inputs, hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, channels[0] * self.start[0] * self.start[1]),
+            nn.LeakyReLU(0.2),
+        )
+        layers: list[nn.Module] = []
+        for inside, outside in pairwise((*channels, 1)):
+            layers += [
+                nn.ConvTranspose2d(inside, outside, kernel_size=4, stride=2, padding=1),
+                nn.BatchNorm2d(outside),
+                nn.LeakyReLU(0.2),
+            ]
+        self.convolutions = nn.Sequential(*layers[:-2])
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Map ``(batch, inputs)`` to ``(batch, cell)``."""
+        planes = self.dense(codes).reshape(-1, self.channels, *self.start)
+        cells: Tensor = self.convolutions(planes)
+        return cells[:, 0, : self.grid[0], : self.grid[1]].flatten(1)

@@ -1,0 +1,1 @@
+"""Training: Lightning runs the phases of any model; the result is a bundle."""

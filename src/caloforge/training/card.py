@@ -1,0 +1,70 @@
+"""Model card: what a bundle is, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def model_card(table: Mapping[str, Any]) -> str:
+    """Write the card of a bundle in Markdown.
+
+    Arguments:
+        table: Content of ``bundle.json``.
+    """
+    run, geometry = table["run"], table["geometry"]
+    data, training = table.get("data", {}), table.get("training", {})
+    lines = [
+        f"# {run['title'] or run['model']['name']}",
+        "",
+        f"A `{run['model']['name']}` of caloforge for **{geometry['title']}**.",
+        f"Incident particle and noise in, response in {geometry['response']['unit']} out.",
+        "",
+        "## Use",
+        "",
+        "```",
+        "caloforge generate THIS_FOLDER particles.csv -o showers.h5",
+        "```",
+        "",
+        "## Conditions and trained range",
+        "",
+        "| feature | unit | from | to |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {f['name']} | {f['unit'] or '1'} | {f['low']:.6g} | {f['high']:.6g} |"
+        for f in table["conditions"]["features"]
+    ]
+    lines += [
+        "",
+        "Outside this range the model extrapolates; `generate` counts such particles.",
+        "",
+        "## Data",
+        "",
+        *(f"- {key}: {_text(value)}" for key, value in data.items()),
+        "",
+        "## Training",
+        "",
+        f"- parameters: {table['n_parameters']:,}",
+        *(f"- {key}: {_text(value)}" for key, value in training.items()),
+        f"- made with: {_text(table['provenance'].get('versions', {}))}",
+        f"- commit: {table['provenance'].get('commit')}, {table['provenance'].get('date')}",
+        "",
+        "## Metrics",
+        "",
+    ]
+    metrics = table.get("metrics") or {}
+    lines += [f"- {key}: {_text(value)}" for key, value in metrics.items()] or [
+        "None measured. `caloforge evaluate` compares generated with full-simulation showers."
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)

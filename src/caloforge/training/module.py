@@ -1,0 +1,250 @@
+"""One LightningModule that trains any model of the package, phase by phase."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from lightning import LightningModule
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from caloforge.data.dataset import BatchStream
+from caloforge.errors import TrainingError
+from caloforge.losses.one_dimensional import wasserstein_1d
+from caloforge.training.validation import ValidationSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from caloforge.config import TrainConfig
+    from caloforge.data.dataset import ShowerDataset
+    from caloforge.training.validation import ValidationBatch
+    from caloforge.types import ShowerBatch, TrainableGenerator
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+class PhaseTraining(LightningModule):
+    """Runs the phases of a model in rounds of steps, each closed by a validation.
+
+    Batches, reflections and noise are functions of (seed, step), so that a run which is resumed
+    at the end of a round goes on as if it had never stopped. A Lightning epoch is a round.
+
+    Arguments:
+        model: A model of the package.
+        train: Training showers.
+        validation: Showers of other incident particles.
+        config: The ``[train]`` table.
+        seed: Seed of the run.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: ShowerDataset,
+        validation: ShowerDataset,
+        config: TrainConfig,
+        seed: int,
+        *,
+        pair_repeats: bool = False,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.averaged = copy.deepcopy(model).requires_grad_(False) if config.ema else None
+        self.config = config
+        self.seed = seed
+        self.pair_repeats = pair_repeats
+        self.train_data = train
+        self.validation_data = ValidationSet(validation, config.batch_size)
+        per_epoch = self._stream(0).steps_per_epoch / config.accumulate
+        self.total_steps = config.steps or max(1, round(config.epochs * per_epoch))
+        self.round_steps = min(
+            config.validate_every or max(1, round(per_epoch)), self.total_steps
+        )
+        self.steps_per_epoch = per_epoch
+        self.register_buffer("steps_done", torch.tensor(0))
+        self.round_terms: dict[str, float] = {}
+        self._channel_sums: list[Tensor] = []
+        self._objectives: list[dict[str, float]] = []
+
+    @property
+    def generator(self) -> TrainableGenerator:
+        """The model, as what it promises to be."""
+        return cast("TrainableGenerator", self.model)
+
+    @property
+    def best_candidate(self) -> nn.Module:
+        """What is validated and kept: the running mean of the weights, if there is one."""
+        return self.model if self.averaged is None else self.averaged
+
+    def step(self) -> int:
+        """Optimiser steps made so far."""
+        return int(self.get_buffer("steps_done").item())
+
+    def _stream(self, start: int, stop: int | None = None) -> BatchStream:
+        return BatchStream(
+            self.train_data,
+            self.config.batch_size,
+            seed=self.seed,
+            start=start,
+            stop=stop,
+            pair_repeats=self.pair_repeats,
+            rank=self.global_rank,
+            world_size=self.config.devices,
+        )
+
+    def train_dataloader(self) -> DataLoader[ShowerBatch]:
+        """Batches of the next round."""
+        start = self.step()
+        stop = min(start + self.round_steps, self.total_steps)
+        accumulate = self.config.accumulate
+        return DataLoader(self._stream(start * accumulate, stop * accumulate), batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[ValidationBatch]:
+        """Validation showers, in order."""
+        return DataLoader(self.validation_data, batch_size=None)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's union
+        """One optimiser and one schedule a phase."""
+        config = self.config
+        make = OPTIMIZERS[config.optimizer]
+        extra = {"weight_decay": config.weight_decay} if config.optimizer == "adamw" else {}
+        optimizers = [
+            make(phase.parameters(), lr=config.learning_rate, **extra)
+            for phase in self.generator.phases()
+        ]
+        schedulers = [LambdaLR(optimizer, self._rate) for optimizer in optimizers]
+        return optimizers, schedulers
+
+    def _rate(self, step: int) -> float:
+        """Share of the peak learning rate at a step."""
+        if self.config.schedule == "one-cycle":
+            warm = max(1, self.total_steps // 10)
+            if step < warm:
+                return 0.04 + 0.96 * step / warm
+            done = (step - warm) / max(1, self.total_steps - warm)
+            return max(0.0, (1 + math.cos(math.pi * min(done, 1.0))) / 2)
+        if self.config.schedule == "exponential":
+            return self.config.decay ** math.floor(step / self.steps_per_epoch)
+        return 1.0
+
+    def training_step(self, batch: ShowerBatch, batch_idx: int) -> None:
+        """Run every phase once."""
+        accumulate = self.config.accumulate
+        step = self.step()
+        closes = (batch_idx + 1) % accumulate == 0
+        rng = torch.Generator(device=self.device)
+        batch_number = step * accumulate + batch_idx % accumulate
+        rng.manual_seed(_mixed(self.seed, batch_number, self.global_rank))
+        optimizers = self._as_list(self.optimizers(use_pl_optimizer=True))
+        for phase, optimizer in zip(self.generator.phases(), optimizers, strict=True):
+            if len(optimizers) > 1:
+                self.toggle_optimizer(optimizer)
+            objective = phase.objective(batch, rng)
+            if not torch.isfinite(objective.total):
+                raise TrainingError(_not_finite(phase.name, step, objective.terms))
+            self.manual_backward(objective.total / accumulate)
+            if closes:
+                if self.config.clip > 0:
+                    self.clip_gradients(
+                        optimizer,
+                        gradient_clip_val=self.config.clip,
+                        gradient_clip_algorithm="norm",
+                    )
+                optimizer.step()
+                optimizer.zero_grad()
+            if len(optimizers) > 1:
+                self.untoggle_optimizer(optimizer)
+            for name, value in objective.terms.items():
+                self.round_terms[f"{phase.name}/{name}"] = float(value)
+        self.log_dict({f"train/{k}": v for k, v in self.round_terms.items()}, on_epoch=True)
+        if closes:
+            for scheduler in self._as_list(self.lr_schedulers()):
+                scheduler.step()
+            self.get_buffer("steps_done").add_(1)
+            self._average()
+
+    def _average(self) -> None:
+        """Move the running mean of the weights towards them; buffers are copied."""
+        if self.averaged is None:
+            return
+        # A short memory at the start, so that the first weights are soon forgotten.
+        decay = min(self.config.ema, (1 + self.step()) / (10 + self.step()))
+        with torch.no_grad():
+            pairs = zip(self.averaged.parameters(), self.model.parameters(), strict=True)
+            for mean, now in pairs:
+                mean.lerp_(now, 1 - decay)
+            buffers = zip(self.averaged.buffers(), self.model.buffers(), strict=True)
+            for kept, fresh in buffers:
+                kept.copy_(fresh)
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self._channel_sums, self._objectives = [], []
+
+    def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
+        """Generate showers for validation particles and sum their channels."""
+        model = cast("TrainableGenerator", self.best_candidate)
+        rng = torch.Generator(device=self.device)
+        rng.manual_seed(_mixed(self.seed, -1 - batch_idx, 0))
+        showers = batch.showers
+        objectives = [phase.objective(showers, rng) for phase in model.phases()]
+        self._objectives.append(
+            {
+                f"{phase.name}/{name}": float(value)
+                for phase, objective in zip(model.phases(), objectives, strict=True)
+                for name, value in objective.terms.items()
+            }
+        )
+        n = len(showers.conditions)
+        sums = []
+        for _ in range(self.config.validation_repeats):
+            noise = torch.randn(n, model.noise_dim, generator=rng, device=self.device)
+            cells = model.sample(showers.conditions, noise).float()
+            channels = batch.channel_sums(cells)
+            if model.cell_law == "poisson":
+                # A sum of independent Poisson counts is a Poisson count.
+                channels = torch.poisson(channels, generator=rng)
+            sums.append(channels)
+        self._channel_sums.append(torch.stack(sums))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean 1-D Wasserstein distance of the channel sums, and the loss terms."""
+        generated = torch.cat(self._channel_sums, dim=1)  # (repeat, shower, channel)
+        reference = self.validation_data.reference_sums.to(generated)
+        distances = torch.stack([wasserstein_1d(reference, one) for one in generated])
+        self.log("validation/w1", distances.mean(), sync_dist=False)
+        for name in self._objectives[0]:
+            values = [terms[name] for terms in self._objectives]
+            self.log(f"validation/{name}", sum(values) / len(values), sync_dist=False)
+
+    @staticmethod
+    def _as_list(one_or_many: Any) -> list[Any]:  # noqa: ANN401 - Lightning gives either
+        return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
+
+
+def _mixed(seed: int, step: int, rank: int) -> int:
+    """One 62-bit seed from three numbers, far apart for neighbours."""
+    mixed = (seed + 1) * 0x9E3779B97F4A7C15 + (step + (1 << 40)) * 0xBF58476D1CE4E5B9
+    mixed ^= mixed >> 31
+    mixed = (mixed + rank) * 0x94D049BB133111EB
+    return (mixed ^ (mixed >> 29)) & ((1 << 62) - 1)
+
+
+def _not_finite(phase: str, step: int, terms: Any) -> str:  # noqa: ANN401
+    values = ", ".join(f"{name} = {float(value):.3g}" for name, value in terms.items())
+    return (
+        f"step {step}: the loss of phase '{phase}' is not finite ({values}); try a smaller "
+        "train.learning_rate or train.clip, or train.precision = '32-true'"
+    )

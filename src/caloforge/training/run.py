@@ -1,0 +1,313 @@
+"""Train a run file into a bundle."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import time
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from lightning import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+
+from caloforge.config import RunConfig, load_run
+from caloforge.data.checks import check_showers
+from caloforge.data.dataset import ShowerDataset
+from caloforge.data.features import ConditionSet
+from caloforge.data.sample import resolve
+from caloforge.data.shower_file import ShowerFile, read_showers
+from caloforge.data.split import balance, split_rows
+from caloforge.errors import ConfigError, DataFormatError
+from caloforge.nn import ShowerSpec
+from caloforge.output import new_file, new_folder
+from caloforge.training.bundle import Bundle, build_model, write_bundle
+from caloforge.training.callbacks import ProgressLine, RoundKeeper
+from caloforge.training.checkpoint import SafeCheckpointIO, read_checkpoint
+from caloforge.training.module import PhaseTraining
+from caloforge.training.provenance import provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Showers from which the mean response is taken, where training starts.
+_FOR_MEAN = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Training and validation showers of a run, and what was fitted on the former.
+
+    Attributes:
+        train: Training side.
+        validation: Validation side: other incident particles.
+        spec: Sizes and mean shower.
+        data: What a bundle says of its data.
+    """
+
+    train: ShowerDataset
+    validation: ShowerDataset
+    spec: ShowerSpec
+    data: dict[str, Any]
+
+
+def prepare(run: RunConfig) -> Prepared:
+    """Read, check and split the showers of a run, and fit transforms on the training side.
+
+    Raises:
+        DataFormatError: If the file is unusable or too small to be split.
+        ConfigError: If the conditions or transforms do not fit it.
+    """
+    path = resolve(run.data.train)
+    sample = read_showers(path)
+    check_showers(sample.showers, sample.geometry, source=str(path))
+    split = split_rows(sample.particles, fraction=run.data.validation_fraction)
+    if min(len(split.train), len(split.validation)) < 2:
+        msg = (
+            f"{path}: {len(sample)} showers split into {len(split.train)} for training and "
+            f"{len(split.validation)} for validation, expected at least 2 each; add showers or "
+            "change data.validation_fraction"
+        )
+        raise DataFormatError(msg)
+    train, validation = sample.select(split.train), sample.select(split.validation)
+    conditions = ConditionSet.fit(run.data.conditions, train.particles, sample.geometry)
+    datasets = [
+        ShowerDataset(side, conditions, run.data.centre_on_impact, run.data.reflect)
+        for side in (train, validation)
+    ]
+    rng = np.random.default_rng((run.seed, 2))
+    some = rng.permutation(len(train))[:_FOR_MEAN]
+    spec = ShowerSpec.of(
+        sample.geometry, conditions.dim, showers=datasets[0].batch(some, rng).showers
+    )
+    with ShowerFile(path) as file:
+        digest = file.sha256()
+    data = {
+        "source": run.data.train,
+        "sha256": digest,
+        "showers": len(sample),
+        "training showers": len(train),
+        "training particles": len(np.unique(train.particles.incident)),
+        "validation showers": len(validation),
+        "validation particles": len(np.unique(validation.particles.incident)),
+        "full simulation": {
+            key: value
+            for key, value in sample.provenance.items()
+            if isinstance(value, (str, int, float))
+        },
+    }
+    return Prepared(datasets[0], datasets[1], spec, data)
+
+
+def train(
+    run: RunConfig,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    console: Console | None = None,
+) -> Path:
+    """Train a model and write its bundle.
+
+    The folder receives ``run.toml`` (every setting), ``manifest.json``, ``history.csv``,
+    ``checkpoint/last.ckpt``, TensorBoard files and ``bundle/``.
+
+    Arguments:
+        run: What to train.
+        output: Folder of the run.
+        resume: Go on from the last checkpoint in the folder. The result is that of a run which
+            never stopped, bit for bit on the same machine's CPU.
+        force: Use a folder that has files in it.
+        console: Where progress goes; stderr by default.
+
+    Returns:
+        Folder of the bundle, with the weights that were best in validation.
+
+    Raises:
+        ConfigError: If settings are wrong, or differ from those of the run to be resumed.
+        DataFormatError: If the showers are unusable.
+        TrainingError: If a loss is not finite.
+        OutputError: If the folder cannot be used.
+    """
+    console = console or Console(stderr=True)
+    folder = Path(output) if resume else new_folder(output, force=force)
+    checkpoint = folder / "checkpoint" / "last.ckpt"
+    if resume:
+        _check_same(run, folder)
+    if run.train.threads > 0:
+        torch.set_num_threads(run.train.threads)
+    prepared = prepare(run)
+    if resume:
+        _check_data(prepared.data["sha256"], folder)
+        read_checkpoint(checkpoint)
+    else:
+        _write_start(folder, run, prepared)
+        checkpoint.unlink(missing_ok=True)
+    _report(console, run, prepared)
+
+    torch.manual_seed(run.seed)
+    module = PhaseTraining(
+        build_model(run, prepared.spec),
+        prepared.train,
+        prepared.validation,
+        run.train,
+        run.seed,
+        pair_repeats=run.data.pair_repeats,
+    )
+    keeper = RoundKeeper(checkpoint, run.train.patience)
+    started = time.monotonic()
+    with _quiet():
+        trainer = Trainer(
+            max_epochs=-1,
+            accelerator=run.train.accelerator,
+            devices=run.train.devices,
+            precision=run.train.precision,  # type: ignore[arg-type]
+            logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
+            callbacks=[keeper, ProgressLine(console, keeper)],
+            plugins=[SafeCheckpointIO()],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            log_every_n_steps=50,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, ckpt_path=str(checkpoint) if resume else None)
+    _write_history(folder / "history.csv", keeper.history)
+    model = module.model
+    model.load_state_dict(keeper.best_weights)
+    bundle = Bundle(
+        model.cpu().eval(),
+        run,
+        prepared.spec,
+        prepared.train.conditions,
+        prepared.train.sample.geometry,
+        {
+            "data": prepared.data,
+            "training": {
+                "steps": module.step(),
+                "best step": keeper.best_step,
+                "seconds since the last start": round(time.monotonic() - started, 1),
+                "threads": torch.get_num_threads(),
+            },
+            "metrics": {
+                "validation W1 of channel sums": keeper.best_score,
+            },
+        },
+    )
+    return write_bundle(folder / "bundle", bundle, force=True)
+
+
+def resumed(folder: str | Path) -> RunConfig:
+    """Return the run of a folder that `train` began.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    path = Path(folder) / "run.toml"
+    if not path.is_file():
+        msg = f"{folder}: found no run.toml, expected the folder of an earlier training run"
+        raise ConfigError(msg)
+    return load_run(path)
+
+
+def _check_same(run: RunConfig, folder: Path) -> None:
+    before = resumed(folder)
+    if before != run:
+        _old, _new = before.as_dict(), run.as_dict()
+        changed = sorted(_flat(run.as_dict()).items() ^ _flat(before.as_dict()).items())
+        names = ", ".join(dict.fromkeys(name for name, _ in changed))
+        msg = (
+            f"{folder}: the run to be resumed has another {names}; resume it with "
+            "its own settings, or train into another folder"
+        )
+        raise ConfigError(msg)
+
+
+def _flat(tables: dict[str, Any]) -> dict[str, str]:
+    """Settings as ``table.key`` to text."""
+    flat = {}
+    for name, value in tables.items():
+        entries = value.items() if isinstance(value, dict) else [(None, value)]
+        flat |= {f"{name}.{key}" if key else name: repr(entry) for key, entry in entries}
+    return flat
+
+
+def _check_data(digest: str, folder: Path) -> None:
+    path = folder / "manifest.json"
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["data"]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path}: missing or damaged; train without --resume"
+        raise ConfigError(msg) from error
+    if before != digest:
+        msg = f"{folder}: the training showers have changed since the run began; train anew"
+        raise ConfigError(msg)
+
+
+def _write_start(folder: Path, run: RunConfig, prepared: Prepared) -> None:
+    rows = balance_of(prepared)
+    manifest = {"data": prepared.data, "balance": rows, "seed": run.seed, **provenance()}
+    with new_file(folder / "run.toml", force=True) as path:
+        path.write_text(run.to_toml(), encoding="utf-8")
+    with new_file(folder / "manifest.json", force=True) as path:
+        path.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def balance_of(prepared: Prepared) -> list[dict[str, Any]]:
+    """Incident particles on both sides of the split, by kind and energy, as plain rows."""
+    from caloforge.data.particles import Particles
+
+    train, validation = (
+        side.sample.particles for side in (prepared.train, prepared.validation)
+    )
+    both = Particles.concatenate([train, validation])
+    rows = np.arange(len(both))
+    return [row._asdict() for row in balance(both, rows[: len(train)], rows[len(train) :])]
+
+
+def _report(console: Console, run: RunConfig, prepared: Prepared) -> None:
+    data = prepared.data
+    console.print(
+        f"{run.title or run.model_name}: {data['training showers']:,} showers of "
+        f"{data['training particles']:,} particles to train on, "
+        f"{data['validation showers']:,} of {data['validation particles']:,} to validate",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+    names = list(dict.fromkeys(name for row in history for name in row))
+    with new_file(path, force=True) as aside, aside.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(history)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's advertisements and hints, which no user can act on here."""
+    loggers = [
+        logging.getLogger(name)
+        for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities")
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
