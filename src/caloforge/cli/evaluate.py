@@ -58,7 +58,10 @@ def evaluate(
     # Imported here so that `caloforge --help` does not wait for scientific libraries.
     from caloforge.output import new_folder
     from caloforge.report import evaluate_files, print_comparison, write_report
+    from caloforge.report.history import read_history
 
+    if history is not None:
+        read_history(history)  # refuse a wrong file before the work
     if output is not None:
         new_folder(output, force=force)
     evaluation = evaluate_files(reference, named, convention=convention, cut=cut, seed=seed)
