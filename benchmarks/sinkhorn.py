@@ -218,14 +218,14 @@ def row_pair(n: int, d: int, share: float) -> list[dict[str, object]]:
 def run() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    commit = found.stdout.strip()
     rows: list[dict[str, object]] = []
     for n, d in SHAPES:
         for share in EPSILONS:
             rows += row_pair(n, d, share)
             print(rows[-2], rows[-1], sep="\n", flush=True)
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    commit = found.stdout.strip()
     report = {
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "commit": commit,

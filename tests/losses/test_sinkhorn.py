@@ -5,12 +5,14 @@ epsilon = 2 blur^2 is twice theirs.
 """
 
 import math
+import warnings
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caloforge.losses.exact import exact_ot
 from caloforge.losses.scaling import ConvergenceWarning
 from caloforge.losses.sinkhorn import sinkhorn_divergence
 
@@ -249,6 +251,16 @@ def test_always_finite_in_float32(
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("share", [1e-6, 1e-9, 1e-20])
+def test_epsilon_below_rounding_stays_finite(share):
+    x, y = cloud(30, 0, dtype=torch.float32), cloud(20, 1, dtype=torch.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        value, gradient = value_and_gradient(x, y, epsilon=share, max_iterations=200)
+    assert float(value) == pytest.approx(float(exact_ot(x, y, p=2).value), rel=0.05)
+    assert gradient.isfinite().all()
+
+
 def test_same_call_same_bits():
     x, y = mixture(100, 0, 8).float(), cloud(100, 1).float()
     first, gradient = value_and_gradient(x, y, epsilon=0.1)
@@ -311,6 +323,8 @@ BAD = [
     ({"epsilon": -1.0}, "epsilon is -1.0, expected a positive number"),
     ({"epsilon": 0.0}, "epsilon is 0.0, expected a positive number"),
     ({"epsilon": math.nan}, "epsilon is nan"),
+    ({"epsilon": 1e-35}, "epsilon is 1e-35 for costs up to .* raise epsilon or look for"),
+    ({"x": 1e200 * X}, "epsilon is 1 for costs up to inf"),
     ({"tolerance": 0.0}, "tolerance is 0.0"),
     ({"max_iterations": 0}, "max_iterations is 0"),
     ({"n_iterations": -1}, "n_iterations is -1"),

@@ -30,12 +30,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
+
 # Exponents from which every entry of a kernel is a normal float32, with room for u and v.
 _SAFE_EXPONENT = 50.0
 # Shares of log(smallest normal number): the smallest exponent kept in a kernel (entries below
 # carry no mass, and as denormal numbers would cost time), and the largest |log u| or |log v|.
 # A kept entry times u times v is then a normal number, and a cut one no larger than rounding.
 _FLOOR, _SPREAD = 0.6, 0.2
+# Largest cost over epsilon that is accepted. Above a tenth of 1 / machine precision the plan is
+# rounding noise, though finite; above this, squares would overflow.
+_LARGEST_EXPONENT = 1e30
 # Iterations at each temperature of the descent, and between two looks at the error.
 _PER_LEVEL = 2
 _PER_CHECK = 6
@@ -93,6 +98,9 @@ def solve(
     Returns:
         Kernel, factors and potentials.
 
+    Raises:
+        ConfigError: If ``epsilon`` is too small to be told from zero.
+
     Warns:
         ConvergenceWarning: If ``max_iterations`` end above the tolerance.
     """
@@ -103,6 +111,12 @@ def solve(
 
     # No cost exceeds this, so that at `levels` halvings above epsilon no exponent is too large.
     largest = float((_norms(x).amax().sqrt() + _norms(y).amax().sqrt()).square())
+    if not largest / epsilon < _LARGEST_EXPONENT:
+        msg = (
+            f"{where}: epsilon is {epsilon:.3g} for costs up to {largest:.3g}, expected at "
+            f"least {1 / _LARGEST_EXPONENT:.0e} of them; raise epsilon or look for an outlier"
+        )
+        raise ConfigError(msg)
     levels = max(0, math.ceil(math.log2(max(largest, 1e-300) / _SAFE_EXPONENT / epsilon)))
     if levels and annealing:
         f, g = _anneal(x, y, epsilon * 2.0**levels, levels)
@@ -175,7 +189,9 @@ def solve_symmetric(
     """
     n = len(x)
     zero = x.new_zeros(n)
-    kernel = _kernel(x, x, zero, zero, epsilon)
+    # Rounding must not make a cost negative, nor that of staying positive.
+    exponents = _exponents(x, x, zero, zero, epsilon).clamp_(min=_floor(x), max=0)
+    kernel = exponents.exp_().fill_diagonal_(1)
     u = kernel.mean(dim=1).rsqrt_()
     error = math.inf
     for iteration in range(max_iterations):

@@ -115,8 +115,8 @@ class _Divergence(Function):
         # Mixed precision of the caller must not reach exponents.
         with torch.autocast(device_type=x.device.type, enabled=False):
             x, y = x - centre_x, y - centre_y
-            xx, yy = self_transport(x, options), self_transport(y, options)
             xy = transport(x, y, options)
+            xx, yy = self_transport(x, options), self_transport(y, options)
             shift = centre_x - centre_y
             value = xy.value - (xx.value + yy.value) / 2 + shift.square().sum()
             ctx.save_for_backward(
