@@ -47,8 +47,8 @@ def sinkhorn_divergence(
     mean over points of the relative error. For Gaussian mixtures in 2 to 64 dimensions the
     default leaves, against convergence, a relative error of the value below 0.02 %, and of the
     gradient (in L2) below 0.5 % at ``epsilon`` of 1 % of the mean cost and above, 2 % at 0.1 %;
-    ``tolerance=1e-2`` leaves ten times as much. Where the clouds all but coincide, the
-    error of the gradient is relative to their spread, not to the gradient itself.
+    ``tolerance=1e-2`` leaves ten times as much in the gradient. Where the clouds all but
+    coincide, the error of the gradient is relative to their spread, not to the gradient itself.
 
     Cost: :math:`O(nm)` memory, none kept for the backward pass. The number of iterations grows
     as ``epsilon`` falls: about 10, 30 and 150 at 10 %, 1 % and 0.1 % of the mean cost.
