@@ -50,7 +50,7 @@ def test_sentences_tell_a_bias_from_noise_and_from_copies(grid_evaluation: Evalu
 
     assert "is off by 9.0 ± 1.0 photons a channel" in words(9)
     assert "shows no error beyond noise (-1.0 ± 1.0 photons a channel)" in words(-1)
-    assert "were these made from them?" in words(-9)
+    assert "made from the reference?" in words(-9)
 
 
 def test_unmatched_floor_is_said_so(cylinder_evaluation: Evaluation) -> None:

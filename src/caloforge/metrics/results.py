@@ -192,10 +192,11 @@ class Comparison:
     def statement(self) -> str:
         """What must be said beside every number: convention, cut, sizes, pairing, design."""
         cut = f"total response >= {self.cut:g} {self.unit}" if self.cut > 0 else "no cut"
+        floor = "matched floor" if self.matched_floor else "unmatched floor"
         return (
             f"channels: {self.convention}; {cut}; {self.n_particles} of "
             f"{self.n_particles_reference} incident particles, paired by {self.pairing}; "
-            f"{self.design}; {self.floor_label}; errors from {self.n_bootstrap} bootstraps by "
+            f"{self.design}; {floor}; errors from {self.n_bootstrap} bootstraps by "
             "incident particle"
         )
 

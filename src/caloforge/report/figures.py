@@ -108,6 +108,7 @@ def _histograms(
         _histogram(top, bottom, samples, values, _edges(values, is_skewed, integers))
         if is_skewed:
             top.set_xscale("function", functions=(_root, np.square))
+            top.xaxis.set_major_locator(MaxNLocator(5))
         top.tick_params(labelbottom=False)
         bottom.set(xlabel=label, ylim=(0, 2), yticks=[0, 1, 2])
         if column == 0:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import LogNorm, SymLogNorm
+from matplotlib.ticker import MaxNLocator
 
 from caloforge.geometry import GridLayout
 from caloforge.report.style import REFERENCE, colour, new_figure, styled
@@ -162,6 +163,7 @@ def _layer_means(samples: Sequence[PairedShowers], geometry: DetectorGeometry) -
     bottom.axhline(0, color=REFERENCE, lw=0.8)
     top.set_ylabel(f"mean response [{geometry.unit}]")
     bottom.set(ylabel=f"residual [{geometry.unit}]", xlabel="layer (empty ones left out)")
+    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     top.legend()
     return figure
 
@@ -185,6 +187,7 @@ def _layer_showers(
             )  # fmt: skip
         ax.set_title(_caption(rows[0][0], particle), fontsize=8)
         ax.set_xlabel("layer")
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes[0].set_ylabel(f"response [{geometry.unit}]")
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=5)

@@ -98,7 +98,7 @@ def _in_words(row: Row, comparison: Comparison) -> str:
         if bias.value > 2 * bias.error:
             found = f"is off by {bias} a channel"
         elif bias.value < -4 * bias.error:
-            found = "is closer than independent showers can be: were these made from them?"
+            found = "is closer than independent showers can be (made from the reference?)"
         else:
             found = f"shows no error beyond noise ({bias} a channel)"
         parts.append(f"the mean response to a particle {found}")
