@@ -80,7 +80,7 @@ class TrainConfig:
     """
 
     steps: int = 0
-    epochs: float = 0
+    epochs: float = 0.0
     batch_size: int = 256
     optimizer: str = "adamw"
     learning_rate: float = 1e-3

@@ -65,7 +65,7 @@ def train(
     folder = output or Path("runs") / Path(str(run)).stem
     if run is None:
         if changes:
-            msg = "--set, --data and --seed need RUN; a resumed run has the settings it began with"
+            msg = "--set, --data and --seed need RUN; a resumed run keeps its settings"
             raise click.UsageError(msg)
         config = resumed(folder)
     else:

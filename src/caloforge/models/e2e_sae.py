@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from caloforge.errors import ConfigError
 from caloforge.losses.energy import energy_score
 from caloforge.losses.sinkhorn import sinkhorn_divergence
 from caloforge.models.checks import check_choice, check_positive
@@ -246,7 +246,9 @@ class E2ESAEConfig:
             sinkhorn_iterations=self.sinkhorn_iterations,
             energy_weight=self.energy_weight,
         )
-        check_positive("model", draws=math.floor(self.draws / 2))
+        if self.draws < 2:
+            msg = f"model.draws: found {self.draws}, expected 2 or more"
+            raise ConfigError(msg)
         check_choice("model.codes", self.codes, CODES)
         check_choice("model.noise", self.noise, NOISES)
 

@@ -42,6 +42,7 @@ class RoundKeeper(Callback):
         self.best_step = 0
         self.best_weights: dict[str, Tensor] = {}
         self.waited = 0
+        self.finished = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Judge the round and write it down."""
@@ -63,8 +64,8 @@ class RoundKeeper(Callback):
         else:
             self.waited += 1
         bored = 0 < self.patience <= self.waited
-        if module.step() >= module.total_steps or bored:
-            trainer.should_stop = True
+        self.finished = bored or module.step() >= module.total_steps
+        trainer.should_stop = self.finished
         trainer.save_checkpoint(self.checkpoint)
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,6 +76,7 @@ class RoundKeeper(Callback):
             "best_step": self.best_step,
             "best_weights": self.best_weights,
             "waited": self.waited,
+            "finished": self.finished,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -146,7 +146,6 @@ def train(
     prepared = prepare(run)
     if resume:
         _check_data(prepared.data["sha256"], folder)
-        read_checkpoint(checkpoint)
     else:
         _write_start(folder, run, prepared)
         checkpoint.unlink(missing_ok=True)
@@ -162,25 +161,13 @@ def train(
         pair_repeats=run.data.pair_repeats,
     )
     keeper = RoundKeeper(checkpoint, run.train.patience)
+    if resume:
+        state = read_checkpoint(checkpoint)
+        keeper.load_state_dict(state["callbacks"][keeper.state_key])
+        module.load_state_dict(state["state_dict"])
     started = time.monotonic()
-    with _quiet():
-        trainer = Trainer(
-            max_epochs=-1,
-            accelerator=run.train.accelerator,
-            devices=run.train.devices,
-            precision=run.train.precision,  # type: ignore[arg-type]
-            logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
-            callbacks=[keeper, ProgressLine(console, keeper)],
-            plugins=[SafeCheckpointIO()],
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            reload_dataloaders_every_n_epochs=1,
-            log_every_n_steps=50,
-            use_distributed_sampler=False,
-        )
-        trainer.fit(module, ckpt_path=str(checkpoint) if resume else None)
+    if not keeper.finished:
+        _fit(module, keeper, run, folder, console, checkpoint if resume else None)
     _write_history(folder / "history.csv", keeper.history)
     model = module.model
     model.load_state_dict(keeper.best_weights)
@@ -204,6 +191,34 @@ def train(
         },
     )
     return write_bundle(folder / "bundle", bundle, force=True)
+
+
+def _fit(
+    module: PhaseTraining,
+    keeper: RoundKeeper,
+    run: RunConfig,
+    folder: Path,
+    console: Console,
+    checkpoint: Path | None,
+) -> None:
+    with _quiet():
+        trainer = Trainer(
+            max_epochs=-1,
+            accelerator=run.train.accelerator,
+            devices=run.train.devices,
+            precision=run.train.precision,  # type: ignore[arg-type]
+            logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
+            callbacks=[keeper, ProgressLine(console, keeper)],
+            plugins=[SafeCheckpointIO()],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            log_every_n_steps=50,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None)
 
 
 def resumed(folder: str | Path) -> RunConfig:
@@ -234,7 +249,7 @@ def _check_same(run: RunConfig, folder: Path) -> None:
 
 def _flat(tables: dict[str, Any]) -> dict[str, str]:
     """Settings as ``table.key`` to text."""
-    flat = {}
+    flat: dict[str, str] = {}
     for name, value in tables.items():
         entries = value.items() if isinstance(value, dict) else [(None, value)]
         flat |= {f"{name}.{key}" if key else name: repr(entry) for key, entry in entries}

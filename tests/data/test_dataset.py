@@ -1,0 +1,74 @@
+"""Batches as a pure function of (seed, step)."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from caloforge.data.dataset import BatchStream, ShowerDataset
+from caloforge.data.features import ConditionSet
+
+
+@pytest.fixture
+def dataset(toy_grid, toy_sample) -> ShowerDataset:
+    sample = toy_sample(toy_grid, 20, repeats=2)
+    conditions = ConditionSet.fit(("log_energy", "impact"), sample.particles, toy_grid)
+    return ShowerDataset(sample, conditions, centre_on_impact=True, reflect=True)
+
+
+def test_batch_carries_showers_conditions_and_incident(dataset) -> None:
+    batch = dataset.batch(np.array([3, 0]))
+    assert batch.showers.shape == (2, 24)
+    assert batch.conditions.shape == (2, 3)
+    assert batch.showers.dtype == batch.conditions.dtype == torch.float32
+    assert batch.incident.tolist() == dataset.sample.particles.incident[[3, 0]].tolist()
+    np.testing.assert_allclose(
+        batch.showers.sum(dim=1), dataset.sample.showers[[3, 0]].sum(axis=1)
+    )
+
+
+def test_reflections_move_cells_and_conditions_alike(dataset) -> None:
+    plain = dataset.batch(np.arange(40))
+    seen = dataset.batch(np.arange(40), np.random.default_rng(0))
+    torch.testing.assert_close(plain.showers.sum(1), seen.showers.sum(1))
+    moved = (plain.showers != seen.showers).any(dim=1)
+    assert moved.any()
+    assert (plain.conditions != seen.conditions).any(dim=1)[moved].all()
+
+
+def test_resumed_stream_gives_the_same_batches(dataset) -> None:
+    whole = list(islice(iter(BatchStream(dataset, 8, seed=3)), 12))
+    rest = list(BatchStream(dataset, 8, seed=3, start=7, stop=12))
+    assert len(rest) == 5
+    for before, after in zip(whole[7:], rest, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_an_epoch_visits_every_shower_once(dataset) -> None:
+    stream = BatchStream(dataset, 8, seed=0)
+    assert stream.steps_per_epoch == 5
+    assert sorted(stream.order(0)) == list(range(40))
+    assert not np.array_equal(stream.order(0), stream.order(1))
+    assert not np.array_equal(stream.order(0), BatchStream(dataset, 8, seed=1).order(0))
+
+
+def test_pairs_of_repeats_share_a_batch(dataset) -> None:
+    for batch in islice(iter(BatchStream(dataset, 8, seed=0, pair_repeats=True)), 5):
+        _, counts = batch.incident.unique(return_counts=True)
+        assert counts.tolist() == [2, 2, 2, 2]
+
+
+def test_ranks_share_a_batch(dataset) -> None:
+    whole = next(iter(BatchStream(dataset, 8, seed=0)))
+    parts = [
+        next(iter(BatchStream(dataset, 8, seed=0, rank=rank, world_size=2))) for rank in (0, 1)
+    ]
+    together = torch.cat([part.incident for part in parts])
+    assert sorted(together.tolist()) == sorted(whole.incident.tolist())
+
+
+def test_batch_is_at_most_the_data(dataset) -> None:
+    assert len(next(iter(BatchStream(dataset, 1000, seed=0))).showers) == 40
