@@ -13,8 +13,8 @@ clouds) are within the target of the reference. Settings are tried from fast to 
 "sinkhorn_log") and ``stopThr``, with value and gradient formed from its dual variables, as its
 own divergence is another quantity (it leaves the entropy out).
 A setting expected to take more than ``LIMIT`` seconds, and more than ``LIMIT_SHARE`` times
-ours, is not tried; where none reached the target, the slowest tried gives a lower bound of the ratio, marked ``>``. Chosen settings are
-then timed in turns, and medians compared.
+ours, is not tried; where none reached the target, the slowest tried gives a lower bound of the
+ratio, marked ``>``. Chosen settings are then timed in turns, and medians compared.
 """
 
 from __future__ import annotations

@@ -31,13 +31,17 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
+from .gibbs import (
+    exponents_of,
+    floor_of,
+    gibbs_kernel,
+    log_domain_step,
+    squared_norms,
+    widest_of,
+)
 
 # Exponents from which every entry of a kernel is a normal float32, with room for u and v.
 _SAFE_EXPONENT = 50.0
-# Shares of log(smallest normal number): the smallest exponent kept in a kernel (entries below
-# carry no mass, and as denormal numbers would cost time), and the largest |log u| or |log v|.
-# A kept entry times u times v is then a normal number, and a cut one no larger than rounding.
-_FLOOR, _SPREAD = 0.6, 0.2
 # Largest cost over epsilon that is accepted. Above a tenth of 1 / machine precision the plan is
 # rounding noise, though finite; above this, squares would overflow.
 _LARGEST_EXPONENT = 1e30
@@ -105,12 +109,12 @@ def solve(
         ConvergenceWarning: If ``max_iterations`` end above the tolerance.
     """
     n, m = len(x), len(y)
-    widest = -_SPREAD * math.log(torch.finfo(x.dtype).tiny)
+    widest = widest_of(x)
     f, g = x.new_zeros(n), y.new_zeros(m)
     u, v = torch.ones_like(f), torch.ones_like(g)
 
     # No cost exceeds this, so that at `levels` halvings above epsilon no exponent is too large.
-    largest = float((_norms(x).amax().sqrt() + _norms(y).amax().sqrt()).square())
+    largest = float((squared_norms(x).amax().sqrt() + squared_norms(y).amax().sqrt()).square())
     if not largest / epsilon < _LARGEST_EXPONENT:
         msg = (
             f"{where}: epsilon is {epsilon:.3g} for costs up to {largest:.3g}, expected at "
@@ -120,11 +124,11 @@ def solve(
     levels = max(0, math.ceil(math.log2(max(largest, 1e-300) / _SAFE_EXPONENT / epsilon)))
     if levels and annealing:
         f, g = _anneal(x, y, epsilon * 2.0**levels, levels)
-        kernel = _kernel(x, y, f, g, epsilon)
+        kernel = gibbs_kernel(x, y, f, g, epsilon)
     elif levels:
-        f, g, kernel = _absorb(x, y, g, epsilon)
+        f, g, kernel = log_domain_step(x, y, g, epsilon)
     else:
-        kernel = _kernel(x, y, f, g, epsilon)
+        kernel = gibbs_kernel(x, y, f, g, epsilon)
 
     relaxation, iterations, previous = 1.0, 0, math.inf
     while True:
@@ -141,9 +145,9 @@ def solve(
         if not (finite and spread < widest):
             if finite:
                 f, g = f + epsilon * u.log(), g + epsilon * v.log()
-                kernel = _kernel(x, y, f, g, epsilon)
+                kernel = gibbs_kernel(x, y, f, g, epsilon)
             else:
-                f, g, kernel = _absorb(x, y, g, epsilon)
+                f, g, kernel = log_domain_step(x, y, g, epsilon)
             u, v = torch.ones_like(f), torch.ones_like(g)
             previous = math.inf
             continue
@@ -159,7 +163,7 @@ def solve(
         iterations += _PER_CHECK - 1
 
     if error > tolerance:
-        _warn(where, error, tolerance, iterations)
+        _warn(where, error, tolerance, max_iterations)
     f = f + epsilon * u.log()
     g = g + epsilon * v.log()
     return Scaled(kernel, u, v, columns, f, g, error)
@@ -190,18 +194,19 @@ def solve_symmetric(
     n = len(x)
     zero = x.new_zeros(n)
     # Rounding must not make a cost negative, nor that of staying positive.
-    exponents = _exponents(x, x, zero, zero, epsilon).clamp_(min=_floor(x), max=0)
+    exponents = exponents_of(x, x, zero, zero, epsilon).clamp_(min=floor_of(x), max=0)
     kernel = exponents.exp_().fill_diagonal_(1)
     u = kernel.mean(dim=1).rsqrt_()
-    error = math.inf
+    columns, error = torch.ones_like(u), math.inf
     for iteration in range(max_iterations):
         columns = torch.addmv(u, kernel, u, beta=0, alpha=1 / n).mul_(u)
-        if iteration % 2 == 0 or iteration == max_iterations - 1:
+        last = iteration == max_iterations - 1
+        if last or iteration % 2 == 0:
             error = float((columns - 1).abs().mean())
-            if error <= tolerance:
+            if last or error <= tolerance:
                 break
         u = columns.pow(-2 / 3).mul_(u)
-    else:
+    if error > tolerance:
         _warn(where, error, tolerance, max_iterations)
     rows = u / columns
     return Scaled(kernel, rows, u, columns, epsilon * rows.log(), epsilon * u.log(), error)
@@ -211,7 +216,7 @@ def _anneal(x: Tensor, y: Tensor, temperature: float, levels: int) -> tuple[Tens
     """Potentials at ``temperature / 2**(levels - 1)``, by squaring the plan at each level."""
     n, m = len(x), len(y)
     f, g = x.new_zeros(n), y.new_zeros(m)
-    kernel = _kernel(x, y, f, g, temperature)
+    kernel = gibbs_kernel(x, y, f, g, temperature)
     for level in range(levels):
         u, v = torch.ones_like(f), torch.ones_like(g)
         for _ in range(_PER_LEVEL):
@@ -222,29 +227,8 @@ def _anneal(x: Tensor, y: Tensor, temperature: float, levels: int) -> tuple[Tens
         temperature /= 2
         if level < levels - 1:
             # A floor far below one keeps the squares normal numbers, and no sum at zero.
-            kernel.mul_(u[:, None]).mul_(v).clamp_(min=math.exp(_floor(x) / 2)).square_()
+            kernel.mul_(u[:, None]).mul_(v).clamp_(min=math.exp(floor_of(x) / 2)).square_()
     return f, g
-
-
-def _absorb(x: Tensor, y: Tensor, g: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
-    """One iteration in the log domain: safe from any finite ``g``.
-
-    Afterwards every column of the kernel has mean one, and no row has less than 1 / m of that.
-    """
-    exponents = _exponents(x, y, torch.zeros_like(x[:, 0]), g, epsilon)
-    row = math.log(len(y)) - _log_sum_exp(exponents, dim=1)
-    exponents += row[:, None]
-    column = math.log(len(x)) - _log_sum_exp(exponents, dim=0)
-    exponents += column
-    kernel = exponents.clamp_(min=_floor(x)).exp_()
-    return row * epsilon, g + epsilon * column, kernel
-
-
-def _log_sum_exp(exponents: Tensor, *, dim: int) -> Tensor:
-    # As torch.logsumexp, but ten times faster where most terms underflow.
-    largest = exponents.amax(dim=dim, keepdim=True)
-    terms = (exponents - largest).clamp_(min=_floor(exponents)).exp_()
-    return largest.squeeze(dim) + terms.sum(dim=dim).log_()
 
 
 def _adapted(relaxation: float, rate: float) -> float:
@@ -261,33 +245,10 @@ def _adapted(relaxation: float, rate: float) -> float:
     return max(relaxation, min(2 / (1 + math.sqrt(1 - plain)), _MAX_RELAXATION))
 
 
-def _kernel(x: Tensor, y: Tensor, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
-    """``exp((f_i + g_j - |x_i - y_j|^2) / epsilon)``, ``(n, m)``."""
-    return _exponents(x, y, f, g, epsilon).clamp_(min=_floor(x)).exp_()
-
-
-def _exponents(x: Tensor, y: Tensor, f: Tensor, g: Tensor, epsilon: float) -> Tensor:
-    # One product of augmented points: (2 x / e, (f - |x|^2) / e, 1) . (y, 1, (g - |y|^2) / e).
-    left = torch.cat(
-        (x * (2 / epsilon), ((f - _norms(x)) / epsilon)[:, None], torch.ones_like(x[:, :1])), 1
-    )
-    right = torch.cat(
-        (y, torch.ones_like(y[:, :1]), ((g - _norms(y)) / epsilon)[:, None]), dim=1
-    )
-    return left @ right.T
-
-
-def _floor(x: Tensor) -> float:
-    return _FLOOR * math.log(torch.finfo(x.dtype).tiny)
-
-
-def _norms(x: Tensor) -> Tensor:
-    return x.square().sum(dim=1)
-
-
 def _warn(where: str, error: float, tolerance: float, iterations: int) -> None:
+    # One digit of the error, so that in training the same line is not repeated at every step.
     msg = (
-        f"{where}: marginal error {error:.1e} after {iterations} iterations, expected at most "
+        f"{where}: marginal error {error:.0e} after {iterations} iterations, expected at most "
         f"{tolerance:.1e}; raise epsilon, tolerance or max_iterations"
     )
     warnings.warn(msg, ConvergenceWarning, stacklevel=4)
