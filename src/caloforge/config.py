@@ -101,8 +101,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if (self.steps > 0) == (self.epochs > 0):
             msg = (
-                f"train: found steps = {self.steps} and epochs = {self.epochs}, expected one "
-                "of them above 0"
+                f"train: found steps = {self.steps} and epochs = {self.epochs:g}, "
+                "expected one of them above 0"
             )
             raise ConfigError(msg)
         check_positive(
