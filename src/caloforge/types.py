@@ -58,17 +58,46 @@ class Phase:
     objective: Callable[[ShowerBatch, torch.Generator], Objective]
 
 
+@dataclass(frozen=True)
+class CellLaw:
+    """How the cells of a count detector are drawn from what a model gives for them.
+
+    Attributes:
+        name: ``"poisson"``, independent Poisson counts around an intensity;
+            ``"negative-binomial"``, the same with clusters, so that variance over mean is
+            `fano`; ``"rounding"``, one of the two nearest integers, without bias.
+        fano: Variance over mean of a cell given its intensity; 1 for Poisson counts.
+    """
+
+    name: str
+    fano: float = 1.0
+
+    def draw_sums(self, sums: Tensor, rng: torch.Generator) -> Tensor:
+        """Draw the sum of many cells from the sum of their intensities, of any shape.
+
+        Sums of Poisson or negative binomial counts of one Fano factor follow the same law.
+        """
+        if self.name == "rounding":
+            return sums
+        if self.name == "negative-binomial":
+            excess = self.fano - 1
+            sums = torch._standard_gamma(sums / excess, generator=rng) * excess  # noqa: SLF001
+        return torch.poisson(sums, generator=rng)
+
+
 class ShowerGenerator(Protocol):
     """What generation, evaluation and export need from a model, and all they need.
 
     Attributes:
         noise_dim: Length of the noise vector; may be 0.
-        cell_law: How a count detector's cells are drawn from `sample`: ``"poisson"`` around an
-            intensity, ``"rounding"`` to one of the two nearest integers, without bias.
     """
 
     noise_dim: int
-    cell_law: str
+
+    @property
+    def cell_law(self) -> CellLaw:
+        """The law; it may have learned parameters."""
+        ...
 
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Map conditions ``(batch, condition)`` and noise ``(batch, noise_dim)`` to cells.

@@ -13,7 +13,7 @@ from caloforge.losses.energy import energy_score
 from caloforge.losses.sinkhorn import sinkhorn_divergence
 from caloforge.models.checks import check_choice, check_positive
 from caloforge.nn import NoiseGenerator, cell_head, make_decoder, make_encoder
-from caloforge.types import Objective, Phase, ShowerBatch
+from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +109,6 @@ class E2ESinkhornAutoencoder(nn.Module):
         self.cells = cells
         self.match = match
         self.noise_dim = noise_dim
-        self.cell_law = cells.law
         self.uniform = noise == "uniform"
         self.conditioned = conditioned
         self.code_activation: nn.Module = {
@@ -138,6 +137,11 @@ class E2ESinkhornAutoencoder(nn.Module):
             torch.cat((codes, conditions), dim=1) if self.conditioned else codes
         )
         return outputs
+
+    @property
+    def cell_law(self) -> CellLaw:
+        """How counts are drawn."""
+        return self.cells.law()
 
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """One shower per condition and normal noise, ``-> (batch, cell)``."""

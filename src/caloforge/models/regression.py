@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from caloforge.nn import cell_head, make_decoder
-from caloforge.types import Objective, Phase, ShowerBatch
+from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,11 @@ class MeanRegression(nn.Module):
         super().__init__()
         self.decoder = decoder
         self.cells = cells
-        self.cell_law = cells.law
+
+    @property
+    def cell_law(self) -> CellLaw:
+        """How counts are drawn."""
+        return self.cells.law()
 
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """The mean shower of each condition, ``(batch, cell)``; ``noise`` has no column."""

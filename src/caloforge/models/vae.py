@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from caloforge.losses.divergence import gaussian_kl
 from caloforge.models.checks import check_positive
 from caloforge.nn import cell_head, make_decoder, make_encoder
-from caloforge.types import Objective, Phase, ShowerBatch
+from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +60,12 @@ class VariationalAutoencoder(nn.Module):
         self.decoder = decoder
         self.cells = cells
         self.noise_dim = latent_dim
-        self.cell_law = cells.law
         self.kl_weight = kl_weight
+
+    @property
+    def cell_law(self) -> CellLaw:
+        """How counts are drawn."""
+        return self.cells.law()
 
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """One shower per condition and noise, ``-> (batch, cell)``."""

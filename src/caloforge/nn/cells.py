@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from caloforge.errors import ConfigError
+from caloforge.types import CellLaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
 # Log intensities are cut off here: exp(12) is 160,000 photons in a cell.
 _LOG_MIN, _LOG_MAX = -20.0, 12.0
 _SMALLEST_MEAN = 1e-4
+# Fano factors from 1.001 to 21; training starts at 1.3.
+_LOG_EXCESS = (-7.0, 3.0)
+_START_LOG_EXCESS = -1.2
 
 
 class CellHead(Protocol):
-    """Between a decoder's outputs and cells in the detector's unit.
+    """Between a decoder's outputs and cells in the detector's unit."""
 
-    Attributes:
-        law: How cells become counts: ``"poisson"`` draws from an intensity, ``"rounding"``
-            rounds values at random without bias. Ignored where the detector has energies.
-    """
-
-    law: str
+    def law(self) -> CellLaw:
+        """How cells become counts; of no meaning where the detector measures energies."""
+        ...
 
     def __call__(self, outputs: Tensor) -> Tensor:
         """Cells of the generated shower, ``(batch, cell)``, not negative."""
@@ -57,8 +58,6 @@ class PoissonCells(nn.Module):
         spec: Sizes and the mean shower.
     """
 
-    law = "poisson"
-
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__()
         if not spec.counts:
@@ -68,6 +67,10 @@ class PoissonCells(nn.Module):
             )
             raise ConfigError(msg)
         self.register_buffer("mean", spec.mean.clone(), persistent=False)
+
+    def law(self) -> CellLaw:
+        """Poisson counts."""
+        return CellLaw("poisson")
 
     def forward(self, outputs: Tensor) -> Tensor:
         """Intensity of each cell."""
@@ -88,6 +91,47 @@ class PoissonCells(nn.Module):
         return torch.log(mean + _SMALLEST_MEAN)
 
 
+class NegativeBinomialCells(PoissonCells):
+    r"""Cells are counts that come in clusters, as from one track along one fibre.
+
+    Outputs are the logarithm of the mean :math:`\lambda`; the count is negative binomial with
+    variance :math:`\varphi \lambda`, one learned Fano factor :math:`\varphi > 1` for all
+    cells. With :math:`r = \lambda / (\varphi - 1)` the negative log likelihood is
+
+    .. math::
+        \sum_\mathrm{cells} r \log \varphi - x \log \frac{\varphi - 1}{\varphi}
+            - \log \frac{\Gamma(x + r)}{\Gamma(r)}
+
+    without the term :math:`\log x!` that no parameter changes. A sum of such cells is negative
+    binomial with the same factor; as :math:`\varphi \to 1` the law becomes Poisson's.
+
+    Arguments:
+        spec: Sizes and the mean shower.
+    """
+
+    def __init__(self, spec: ShowerSpec) -> None:
+        super().__init__(spec)
+        self.log_excess = nn.Parameter(torch.tensor(_START_LOG_EXCESS))
+
+    def law(self) -> CellLaw:
+        """Negative binomial counts."""
+        return CellLaw("negative-binomial", float(self.fano()))
+
+    def fano(self) -> Tensor:
+        """Variance over mean, above 1."""
+        return 1 + self.log_excess.clamp(*_LOG_EXCESS).exp()
+
+    def loss(self, outputs: Tensor, showers: Tensor) -> Tensor:
+        """Negative log likelihood, summed over cells, mean over the batch."""
+        fano = self.fano()
+        size = outputs.clamp(_LOG_MIN, _LOG_MAX).exp() / (fano - 1)
+        # Most cells are empty: the gamma functions are needed for the others alone.
+        lit = showers > 0
+        x, r = showers[lit], size[lit]
+        per_lit = torch.lgamma(x + r) - torch.lgamma(r) + x * ((fano - 1) / fano).log()
+        return (size.sum() * fano.log() - per_lit.sum()) / len(showers)
+
+
 class Log1pCells(nn.Module):
     r"""Cells are values, compared on a logarithmic scale.
 
@@ -98,12 +142,14 @@ class Log1pCells(nn.Module):
         spec: Sizes, the mean shower and the cell scale.
     """
 
-    law = "rounding"
-
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__()
         self.register_buffer("scale", torch.tensor(1.0 if spec.counts else spec.cell_scale))
         self.register_buffer("mean", spec.mean.clone(), persistent=False)
+
+    def law(self) -> CellLaw:
+        """Values are rounded without bias."""
+        return CellLaw("rounding")
 
     def forward(self, outputs: Tensor) -> Tensor:
         """Value of each cell; negative ones become 0."""
@@ -125,6 +171,7 @@ class Log1pCells(nn.Module):
 
 CELL_HEADS: Mapping[str, Callable[[ShowerSpec], PoissonCells | Log1pCells]] = {
     "poisson": PoissonCells,
+    "negative-binomial": NegativeBinomialCells,
     "log1p": Log1pCells,
 }
 

@@ -28,7 +28,7 @@ from caloforge.training.provenance import provenance
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from caloforge.types import ShowerGenerator
 
@@ -87,8 +87,8 @@ def write_bundle(
         OutputError: If the folder exists and ``force`` is not given, or cannot be written.
     """
     folder = new_folder(folder, force=force)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in _stored(bundle.model).items()}
-    weights = save_tensors(tensors)
+    state = bundle.model.state_dict()
+    weights = save_tensors({name: t.detach().cpu().contiguous() for name, t in state.items()})
     table = {
         "format": FORMAT,
         "version": VERSION,
@@ -104,13 +104,21 @@ def write_bundle(
     for name, content in (
         ("weights.safetensors", weights),
         ("run.toml", bundle.run.to_toml().encode()),
-        ("README.md", model_card(table).encode()),
-        # Last: it names the hash of the weights, so a bundle that was cut off is refused.
-        ("bundle.json", (json.dumps(table, indent=1) + "\n").encode()),
     ):
         with new_file(folder / name, force=True) as path:
             path.write_bytes(content)
+    _write_texts(folder, table)
     return folder
+
+
+def _write_texts(folder: Path, table: Mapping[str, Any]) -> None:
+    for name, content in (
+        ("README.md", model_card(table)),
+        # Last: it names the hash of the weights, so a bundle that was cut off is refused.
+        ("bundle.json", json.dumps(table, indent=1) + "\n"),
+    ):
+        with new_file(folder / name, force=True) as path:
+            path.write_text(content, encoding="utf-8")
 
 
 def read_bundle(folder: str | Path) -> Bundle:
@@ -156,6 +164,22 @@ def read_bundle(folder: str | Path) -> Bundle:
     return Bundle(model.eval(), run, spec, conditions, geometry, info)
 
 
+def add_metrics(folder: str | Path, metrics: Mapping[str, Any]) -> None:
+    """Add what an evaluation found to a bundle's JSON and card.
+
+    Arguments:
+        folder: Folder of a bundle.
+        metrics: Text or numbers by name; those of equal name are replaced.
+
+    Raises:
+        BundleError: If there is no bundle.
+    """
+    folder = Path(folder)
+    table = read_table(folder)
+    table["metrics"] = {**table.get("metrics", {}), **metrics}
+    _write_texts(folder, table)
+
+
 def read_table(folder: Path) -> dict[str, Any]:
     """Read ``bundle.json`` alone: what `caloforge info` shows of a bundle.
 
@@ -183,10 +207,6 @@ def read_table(folder: Path) -> dict[str, Any]:
         )
         raise BundleError(msg)
     return table
-
-
-def _stored(model: nn.Module) -> dict[str, Tensor]:
-    return dict(model.state_dict())
 
 
 def _line(error: BaseException) -> str:

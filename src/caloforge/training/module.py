@@ -213,9 +213,7 @@ class PhaseTraining(LightningModule):
             noise = torch.randn(n, model.noise_dim, generator=rng, device=self.device)
             cells = model.sample(showers.conditions, noise).float()
             channels = batch.channel_sums(cells)
-            if model.cell_law == "poisson":
-                # A sum of independent Poisson counts is a Poisson count.
-                channels = torch.poisson(channels, generator=rng)
+            channels = model.cell_law.draw_sums(channels, rng)
             sums.append(channels)
         self._channel_sums.append(torch.stack(sums))
 
