@@ -1,0 +1,136 @@
+"""Random numbers by number, not by order: each is a function of (seed, shower, stream, draw).
+
+Philox4x32-10 turns a key and a counter of 128 bits into four words of 32 bits. The key is the
+seed; the counter holds the draw's number in its first word, the stream in the second and the
+shower's number in the last two. Nothing is carried from one draw to the next, so a shower has
+the same random numbers wherever and with whatever others it is made.
+
+References:
+    | Parallel random numbers: as easy as 1, 2, 3 (Salmon et al., 2011)
+    | https://doi.org/10.1145/2063384.2063405
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+
+from caloforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+# What a draw is for. Never renumber: showers of older versions could not be made again.
+NOISE, TOTALS, POSITIONS, CELLS, SIZES, DONORS = range(6)
+
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_W0, _W1 = 0x9E3779B9, 0xBB67AE85
+_LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+_SLICE = 4096  # counters that are worked on at a time, so that they stay in the cache
+_WORDS = 4
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed if it fits the key of 64 bits.
+
+    Raises:
+        ConfigError: If it is negative or too large.
+    """
+    if not 0 <= seed < 2**64:
+        msg = f"seed: found {seed}, expected 0 to 2^64 - 1; give another"
+        raise ConfigError(msg)
+    return seed
+
+
+def philox4x32(counters: Sequence[ArrayLike], key: tuple[int, int]) -> NDArray[np.uint64]:
+    """Philox4x32-10, the generator of Random123, on many counters.
+
+    Arguments:
+        counters: The four words of the counters, each ``(n,)`` or a number.
+        key: The two words of the key.
+
+    Returns:
+        Four words of 32 bits a counter, ``(n, 4)``.
+    """
+    words = np.broadcast_arrays(*(np.asarray(word, dtype=np.uint64) for word in counters))
+    result = np.empty((words[0].size, _WORDS), dtype=np.uint64)
+    for start in range(0, len(result), _SLICE):
+        part = slice(start, start + _SLICE)
+        # In place: the new words are the halves of two products, one half mixed with old words.
+        a, b, c, d = (np.array(word[part]) for word in words)
+        k0, k1 = key
+        for _ in range(10):
+            a *= _M0
+            c *= _M1
+            b ^= c >> _HALF
+            b ^= np.uint64(k0)
+            d ^= a >> _HALF
+            d ^= np.uint64(k1)
+            a &= _LOW
+            c &= _LOW
+            a, b, c, d = b, c, d, a
+            k0, k1 = (k0 + _W0) & 0xFFFFFFFF, (k1 + _W1) & 0xFFFFFFFF
+        for place, word in enumerate((a, b, c, d)):
+            result[part, place] = word
+    return result
+
+
+def words(
+    seed: int, showers: NDArray[np.int64], draws: NDArray[np.int64] | int, stream: int
+) -> NDArray[np.uint64]:
+    """Four words of 32 bits for each pair of shower and draw, ``(n, 4)``."""
+    number = np.asarray(showers).astype(np.uint64)
+    key = (seed & 0xFFFFFFFF, seed >> 32)
+    return philox4x32((draws, stream, number & _LOW, number >> _HALF), key)
+
+
+def uniform(
+    seed: int, showers: NDArray[np.int64], draws: NDArray[np.int64] | int, stream: int
+) -> NDArray[np.float64]:
+    """Two uniform numbers for each pair of shower and draw, ``(n, 2)``.
+
+    They are the middles of 2^52 equal parts of (0, 1), exact in double precision: never 0 or 1.
+    """
+    six = np.uint64(6)
+    high = words(seed, showers, draws, stream) >> six
+    bits = (high[:, 0::2] << np.uint64(26)) | high[:, 1::2]
+    return (bits.astype(np.float64) + 0.5) * 2.0**-52
+
+
+def normal(seed: int, showers: NDArray[np.int64], n: int) -> NDArray[np.float32]:
+    """Standard normal noise of showers, ``(len(showers), n)``; one column may be had alone."""
+    blocks = -(-n // 2)
+    pairs = uniform(
+        seed, np.repeat(showers, blocks), np.tile(np.arange(blocks), len(showers)), NOISE
+    )
+    quantiles: NDArray[np.float64] = ndtri(pairs.reshape(len(showers), 2 * blocks)[:, :n])
+    return quantiles.astype(np.float32)
+
+
+def coarse_uniform(
+    seed: int, showers: NDArray[np.int64], counts: NDArray[np.int64], stream: int
+) -> NDArray[np.float64]:
+    """Some uniform numbers for each shower, of 32 bits: the middles of 2^32 parts of (0, 1).
+
+    Arguments:
+        seed: The key.
+        showers: Numbers of the showers, ``(n,)``.
+        counts: How many numbers each needs, ``(n,)``.
+        stream: What they are for.
+
+    Returns:
+        ``(counts.sum(),)``: those of the first shower, then those of the second, and so on.
+    """
+    blocks = -(-counts // _WORDS)
+    first = np.cumsum(blocks) - blocks
+    draws = np.arange(blocks.sum()) - np.repeat(first, blocks)
+    drawn = words(seed, np.repeat(showers, blocks), draws, stream).ravel()
+    # The last block of a shower may hold more than it needs.
+    start = np.cumsum(counts) - counts
+    place = np.arange(counts.sum()) + np.repeat(_WORDS * first - start, counts)
+    numbers: NDArray[np.float64] = (drawn[place].astype(np.float64) + 0.5) * 2.0**-32
+    return numbers

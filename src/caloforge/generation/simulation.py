@@ -1,0 +1,331 @@
+"""Fast simulation: a trained model and a seed turn incident particles into showers.
+
+A shower depends on its particle, its number and the seed, and on nothing else: not on the
+batch size, nor on which others are made in the same call. Random numbers are keyed by (seed,
+shower). Networks are run on tiles of `TILE` showers, always all of them: the last bits of a
+matrix product depend on the sizes of the matrices, and those of a row on its place. Shower k is
+row ``k % TILE`` of tile ``k // TILE``; rows that nobody asked for are filled with zeros.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from caloforge import __version__
+from caloforge.data.particles import Particles
+from caloforge.data.shower_file import ShowerSample
+from caloforge.data.transforms import CellFrame
+from caloforge.errors import ConfigError
+from caloforge.generation.counts import check_cells, draw_counts, to_detector
+from caloforge.generation.random_numbers import check_seed, normal
+from caloforge.generation.trained_range import RangeCount
+from caloforge.training.bundle import read_bundle, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from caloforge.geometry import DetectorGeometry
+    from caloforge.training.bundle import Bundle
+
+# Rows of a network's input. Never change it: every shower would change in its last bits.
+TILE = 64
+# Showers whose conditions are computed together; whole tiles.
+GROUP = 16 * TILE
+BATCH_SIZE = GROUP
+DEVICES = ("cpu", "cuda", "auto")
+
+
+class FastSimulation:
+    """A trained model, ready to make showers.
+
+    Arguments:
+        bundle: The model with its conditions and geometry.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one. Showers of
+            different devices differ in their last bits.
+        threads: CPU threads while generating. One is fastest on most networks; showers of
+            other numbers of threads may differ in their last bits.
+        source: Where the bundle came from, for the provenance of showers.
+        weights_sha256: Checksum of its weights, for the same purpose.
+
+    Raises:
+        ConfigError: If there is no such device, or no thread.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        source: str = "",
+        weights_sha256: str = "",
+    ) -> None:
+        if threads < 1:
+            msg = f"threads: found {threads}, expected 1 or more; 1 is fastest as a rule"
+            raise ConfigError(msg)
+        self.bundle = bundle
+        self.device = _device(device)
+        self.threads = threads
+        self._origin = {"bundle": source, "weights_sha256": weights_sha256}
+        self._model = bundle.generator
+        with torch.inference_mode():  # the law may hold learned parameters
+            self._law = self._model.cell_law
+        bundle.model.to(self.device).eval()
+        self._frame = CellFrame(bundle.geometry, bundle.run.data.centre_on_impact)
+
+    @property
+    def geometry(self) -> DetectorGeometry:
+        """The detector."""
+        return self.bundle.geometry
+
+    def provenance(self, *, seed: int, repeats: int = 1, first: int = 0) -> dict[str, Any]:
+        """Say how showers are made, so that they can be made again."""
+        return {
+            "program": f"caloforge {__version__}",
+            "model": self.bundle.run.model_name,
+            **self._origin,
+            "seed": seed,
+            "repeats": repeats,
+            "first shower": first,
+            "device": str(self.device),
+            "threads": self.threads,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        }
+
+    def generate(
+        self,
+        particles: Particles,
+        *,
+        seed: int = 0,
+        repeats: int = 1,
+        first: int = 0,
+        strict: bool = False,
+    ) -> ShowerSample:
+        """Make showers in memory.
+
+        Arguments:
+            particles: Incident particles, ``n`` rows.
+            seed: Equal seeds give equal showers.
+            repeats: Independent showers of each particle, adjacent in the result.
+            first: Number of the first shower. A part of a sample is made alone by giving its
+                particles and the number that its first shower has in the whole.
+            strict: Refuse particles outside the trained range instead of warning.
+
+        Returns:
+            ``n * repeats`` showers in the order of the particles: counts as unsigned integers,
+            energies as float32. ``incident`` is that of the particles.
+
+        Raises:
+            DataFormatError: If a column that the model needs is missing, there is no particle,
+                or, with ``strict``, a particle is outside the trained range.
+            ConfigError: If the seed, ``repeats`` or ``first`` is out of range.
+            BundleError: If the model gives cells that are no numbers.
+
+        Warns:
+            RangeWarning: If particles are outside the trained range.
+
+        Example:
+            >>> import caloforge  # doctest: +SKIP
+            >>> sample = caloforge.load_sample("zn-test")  # doctest: +SKIP
+            >>> caloforge.load("run").generate(sample.particles, seed=1)  # doctest: +SKIP
+        """
+        count = RangeCount(self.bundle)
+        count.add(particles)
+        count.report(strict=strict, source="particles", stacklevel=2)
+        chunks = self.chunks(particles, seed=seed, repeats=repeats, first=first)
+        made = [showers for _, showers in chunks]
+        return ShowerSample(
+            particles=particles.repeated(repeats),
+            # An integer type of the pieces may be larger in some; all then get it.
+            showers=np.concatenate([self._empty(0), *made]),
+            geometry=self.geometry,
+            cpu_seconds=None,
+            provenance=self.provenance(seed=seed, repeats=repeats, first=first),
+            source=self.bundle.run.title or self.bundle.run.model_name,
+        )
+
+    def chunks(
+        self,
+        particles: Particles,
+        *,
+        seed: int = 0,
+        repeats: int = 1,
+        first: int = 0,
+        batch_size: int = BATCH_SIZE,
+    ) -> Iterator[tuple[Particles, NDArray[Any]]]:
+        """Make showers piece by piece, in the memory of one piece.
+
+        Arguments:
+            particles: As in `generate`.
+            seed: As in `generate`.
+            repeats: As in `generate`.
+            first: As in `generate`.
+            batch_size: Showers in a piece; the last may be smaller. It does not change them.
+
+        Yields:
+            Incident particle of each shower, and the showers ``(batch_size, cell)``; counts
+            are uint16, or uint32 if a cell of the piece needs it.
+        """
+        check_seed(seed)
+        for name, value, low in (
+            ("repeats", repeats, 1),
+            ("batch size", batch_size, 1),
+            ("first", first, 0),
+        ):
+            if not low <= value < 2**62:
+                msg = f"{name}: found {value}, expected {low} or more; correct it"
+                raise ConfigError(msg)
+        yield from _rebatched(self._groups(particles, seed, repeats, first), batch_size)
+
+    def _groups(
+        self, particles: Particles, seed: int, repeats: int, first: int
+    ) -> Iterator[tuple[Particles, NDArray[Any]]]:
+        start, end = first, first + len(particles) * repeats
+        while start < end:
+            stop = min((start // GROUP + 1) * GROUP, end)
+            rows = particles.select((np.arange(start, stop) - first) // repeats)
+            with _threads(self.threads):
+                showers = self._group(rows, start, seed)
+            yield rows, showers
+            start = stop
+
+    def _group(self, particles: Particles, start: int, seed: int) -> NDArray[Any]:
+        """Make showers ``start`` to ``start + len(particles)``, all of one group."""
+        low, high = start % GROUP, start % GROUP + len(particles)
+        numbers = np.arange(start - low, start - low + GROUP)
+        # Conditions have a fixed size too: NumPy may treat the ends of an array otherwise.
+        rows = np.zeros(GROUP, dtype=np.int64)
+        rows[low:high] = np.arange(len(particles))
+        padded = particles.select(rows)
+        conditions = self.bundle.conditions.scaled(padded, self.geometry)
+        conditions[:low], conditions[high:] = 0, 0
+        noise = np.zeros((GROUP, self._model.noise_dim), dtype=np.float32)
+        noise[low:high] = normal(seed, numbers[low:high], self._model.noise_dim)
+
+        # One array from the start: pieces of it, held meanwhile, would fragment the memory.
+        made = self._empty(len(particles))
+        for tile in range(low // TILE * TILE, high, TILE):
+            part = slice(tile, tile + TILE)
+            asked = slice(max(low - tile, 0), min(high - tile, TILE))
+            cells = np.zeros((TILE, self.geometry.n_cells), dtype=np.float32)
+            cells[asked] = self._network(conditions[part], noise[part])[asked]
+            order = self._frame.order(padded.select(part))
+            showers = self._tile(cells, order, numbers[part], seed)[asked]
+            if made.dtype == np.uint16 and showers.max() > np.iinfo(np.uint16).max:
+                made = made.astype(np.uint32)
+            made[tile + asked.start - low : tile + asked.stop - low] = showers
+        return made
+
+    def _tile(
+        self,
+        cells: NDArray[np.float32],
+        order: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        seed: int,
+    ) -> NDArray[Any]:
+        """Turn the cells of a model into those of the detector."""
+        if self.geometry.counts:
+            return draw_counts(cells, self._law, seed=seed, showers=numbers, order=order)
+        check_cells(cells)
+        return to_detector(cells, order)
+
+    def _network(
+        self, conditions: NDArray[np.float32], noise: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Run the model on one tile."""
+        # Copies: fast routines choose their way by the alignment of the memory, too.
+        inputs = (torch.tensor(array, device=self.device) for array in (conditions, noise))
+        with (
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False),
+        ):
+            cells: NDArray[np.float32] = self._model.sample(*inputs).float().cpu().numpy()
+        return cells
+
+    def _empty(self, n: int) -> NDArray[Any]:
+        """Room for showers, in the type that they have as a rule."""
+        dtype = np.uint16 if self.geometry.counts else np.float32
+        return np.empty((n, self.geometry.n_cells), dtype=dtype)
+
+
+def load(path: str | Path, *, device: str = "cpu", threads: int = 1) -> FastSimulation:
+    """Load a trained model.
+
+    Arguments:
+        path: Folder of a bundle, or of the run that made it.
+        device: As in `FastSimulation`.
+        threads: As in `FastSimulation`.
+
+    Raises:
+        BundleError: If there is none, or it is damaged, foreign, or of a newer version.
+        ConfigError: If there is no such device, or no thread.
+    """
+    folder = Path(path)
+    bundle = read_bundle(folder)
+    if not (folder / "bundle.json").is_file():
+        folder = folder / "bundle"
+    digest = str(read_table(folder)["weights_sha256"])
+    return FastSimulation(
+        bundle, device=device, threads=threads, source=str(path), weights_sha256=digest
+    )
+
+
+def _device(name: str) -> torch.device:
+    if name not in DEVICES:
+        msg = f"device: found '{name}', expected one of {', '.join(DEVICES)}"
+        raise ConfigError(msg)
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        msg = "device: found no CUDA device that PyTorch can use, expected one; take 'cpu'"
+        raise ConfigError(msg)
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """Set PyTorch's threads for a while: their number is a setting of the whole process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _rebatched(
+    pieces: Iterable[tuple[Particles, NDArray[Any]]], size: int
+) -> Iterator[tuple[Particles, NDArray[Any]]]:
+    """Cut pieces of any length into pieces of one length."""
+    waiting: list[tuple[Particles, NDArray[Any]]] = []
+    n = 0
+    for piece in pieces:
+        waiting.append(piece)
+        n += len(piece[1])
+        if n < size:
+            continue
+        particles, showers = _joined(waiting)
+        for start in range(0, n - n % size, size):
+            part = slice(start, start + size)
+            yield particles.select(part), showers[part]
+        rest = slice(n - n % size, n)
+        n %= size
+        waiting = [(particles.select(rest), showers[rest])] if n else []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(
+    pieces: list[tuple[Particles, NDArray[Any]]],
+) -> tuple[Particles, NDArray[Any]]:
+    if len(pieces) == 1:
+        return pieces[0]
+    particles, showers = zip(*pieces, strict=True)
+    return Particles.concatenate(particles), np.concatenate(showers)

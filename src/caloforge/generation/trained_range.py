@@ -1,0 +1,86 @@
+"""Particles unlike those that a model was trained on: counted, warned about, or refused."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caloforge.data.particles import kind_name
+from caloforge.errors import DataFormatError
+
+if TYPE_CHECKING:
+    from caloforge.data.particles import Particles
+    from caloforge.training.bundle import Bundle
+
+
+class RangeWarning(UserWarning):
+    """Particles lie outside the trained range: their showers are an extrapolation."""
+
+
+class RangeCount:
+    """Counts particles outside the trained range, table after table.
+
+    Arguments:
+        bundle: The model, with the range of each of its features.
+
+    Attributes:
+        n: Particles seen.
+        outside: Those of them that are outside in any feature.
+        by_feature: How many are outside in each feature, features with some only.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self.n = 0
+        self.outside = 0
+        self.by_feature: dict[str, int] = {}
+
+    def add(self, particles: Particles) -> None:
+        """Count the particles of a table.
+
+        Raises:
+            DataFormatError: If a column that the model needs is missing.
+        """
+        found = self._bundle.conditions.outside(particles, self._bundle.geometry)
+        self.n += len(particles)
+        if found:
+            self.outside += int(np.logical_or.reduce(list(found.values())).sum())
+        for name, rows in found.items():
+            self.by_feature[name] = self.by_feature.get(name, 0) + int(rows.sum())
+
+    def report(self, *, strict: bool, source: str, stacklevel: int = 2) -> None:
+        """Warn if any particle is outside.
+
+        Arguments:
+            strict: Raise instead of warning.
+            source: Where the particles came from, for the message.
+            stacklevel: As in `warnings.warn`.
+
+        Raises:
+            DataFormatError: If any particle is outside and ``strict`` is given.
+        """
+        if not self.outside:
+            return
+        which = ", ".join(
+            f"{name} in {count:,} ({self._trained(name)})"
+            for name, count in self.by_feature.items()
+        )
+        text = f"{source}: {self.outside:,} of {self.n:,} particles lie outside the trained"
+        text += f" range: {which}"
+        if strict:
+            msg = f"{text}; remove them, or generate without --strict"
+            raise DataFormatError(msg)
+        warnings.warn(
+            f"{text}; their showers are extrapolated", RangeWarning, stacklevel=stacklevel + 1
+        )
+
+    def _trained(self, name: str) -> str:
+        """Say on what a feature was trained."""
+        conditions = self._bundle.conditions
+        if name == "kind":
+            return f"trained on {', '.join(map(kind_name, conditions.kinds))}"
+        feature = next(feature for feature in conditions.features if feature.name == name)
+        unit = f" {feature.unit}" if feature.unit else ""
+        return f"trained {feature.low:.4g} to {feature.high:.4g}{unit}"

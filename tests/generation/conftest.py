@@ -1,0 +1,88 @@
+"""Bundles of small models. They are not trained: showers need only be random and repeatable."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from caloforge.config import run_from_tables
+from caloforge.data import ShowerWriter, write_particles
+from caloforge.data.features import ConditionSet
+from caloforge.data.transforms import CellFrame
+from caloforge.geometry import load_geometry
+from caloforge.nn import ShowerSpec
+from caloforge.training.bundle import Bundle, build_model, write_bundle
+
+SMALL = {"encoder": [8], "decoder": [16]}
+CODED = {**SMALL, "latent_dim": 3, "noise_dim": 4, "noise_width": 8, "condition_width": 8}
+CONDITIONS = ["log_energy", "slope", "kind"]
+# Model table, geometry, centre_on_impact: every cell law, layout and size of noise.
+KINDS = {
+    "e2e-sae": ({"name": "e2e-sae", **CODED, "noise_hidden": [8]}, "toy_grid", True),
+    "clusters": (
+        {"name": "vae", **SMALL, "cells": "negative-binomial"},
+        "toy_grid",
+        False,
+    ),
+    "rounding": ({"name": "vae", **SMALL, "cells": "log1p"}, "toy_grid", False),
+    "energies": ({"name": "vae", **SMALL, "cells": "log1p"}, "toy_cylinder", False),
+    "no noise": ({"name": "regression", "decoder": [16]}, "toy_grid", True),
+    "conv": (
+        {"name": "vae", "network": "conv", "encoder": [4, 4], "decoder": [16, 8, 4]},
+        "zn",
+        True,
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def make_bundle(request, tmp_path_factory, toy_sample):
+    """Folder of a bundle: ``make_bundle("e2e-sae")``, one of `KINDS`."""
+    made = {}
+
+    def make(kind):
+        if kind not in made:
+            model, detector, centre = KINDS[kind]
+            geometry = (
+                load_geometry("zn") if detector == "zn" else request.getfixturevalue(detector)
+            )
+            sample = toy_sample(geometry, 60)
+            data = {"conditions": CONDITIONS, "centre_on_impact": centre}
+            run = run_from_tables(
+                {"model": model, "data": data, "train": {"steps": 1}}, source="test"
+            )
+            conditions = ConditionSet.fit(CONDITIONS, sample.particles, geometry)
+            order = CellFrame(geometry, centre).order(sample.particles)
+            cells = torch.from_numpy(sample.showers.astype("float32")).take_along_dim(
+                torch.from_numpy(order.copy()), 1
+            )
+            spec = ShowerSpec.of(geometry, conditions.dim, showers=cells)
+            torch.manual_seed(0)
+            network = build_model(run, spec)
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.add_(0.05 * torch.randn_like(parameter))
+            bundle = Bundle(network.eval(), run, spec, conditions, geometry, {})
+            made[kind] = write_bundle(
+                tmp_path_factory.mktemp("bundle") / kind, bundle, force=False
+            )
+        return made[kind]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def particles(toy_grid, toy_sample):
+    """150 particles, the first 60 of which were used to scale the conditions."""
+    return toy_sample(toy_grid, 60, repeats=1).particles.select([*range(60)] * 2 + [*range(30)])
+
+
+@pytest.fixture
+def particle_files(tmp_path, particles, toy_grid, toy_sample):
+    """The same particles as shower file, CSV and Parquet."""
+    showers = toy_sample(toy_grid, 150, repeats=1).showers
+    with ShowerWriter(tmp_path / "p.h5", toy_grid, provenance={}) as writer:
+        writer.append(particles, showers)
+    for suffix in ("csv", "parquet"):
+        write_particles(tmp_path / f"p.{suffix}", particles, force=False)
+    return [tmp_path / f"p.{suffix}" for suffix in ("h5", "csv", "parquet")]
