@@ -21,13 +21,14 @@ from caloforge.data.particles import Particles
 from caloforge.data.shower_file import ShowerSample
 from caloforge.data.transforms import CellFrame
 from caloforge.errors import ConfigError
+from caloforge.generation.batches import rebatched
 from caloforge.generation.counts import check_cells, draw_counts, to_detector
 from caloforge.generation.random_numbers import check_seed, normal
 from caloforge.generation.trained_range import RangeCount
 from caloforge.training.bundle import read_bundle, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -183,7 +184,7 @@ class FastSimulation:
             if not low <= value < 2**62:
                 msg = f"{name}: found {value}, expected {low} or more; correct it"
                 raise ConfigError(msg)
-        yield from _rebatched(self._groups(particles, seed, repeats, first), batch_size)
+        yield from rebatched(self._groups(particles, seed, repeats, first), batch_size)
 
     def _groups(
         self, particles: Particles, seed: int, repeats: int, first: int
@@ -298,34 +299,3 @@ def _threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _rebatched(
-    pieces: Iterable[tuple[Particles, NDArray[Any]]], size: int
-) -> Iterator[tuple[Particles, NDArray[Any]]]:
-    """Cut pieces of any length into pieces of one length."""
-    waiting: list[tuple[Particles, NDArray[Any]]] = []
-    n = 0
-    for piece in pieces:
-        waiting.append(piece)
-        n += len(piece[1])
-        if n < size:
-            continue
-        particles, showers = _joined(waiting)
-        for start in range(0, n - n % size, size):
-            part = slice(start, start + size)
-            yield particles.select(part), showers[part]
-        rest = slice(n - n % size, n)
-        n %= size
-        waiting = [(particles.select(rest), showers[rest])] if n else []
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(
-    pieces: list[tuple[Particles, NDArray[Any]]],
-) -> tuple[Particles, NDArray[Any]]:
-    if len(pieces) == 1:
-        return pieces[0]
-    particles, showers = zip(*pieces, strict=True)
-    return Particles.concatenate(particles), np.concatenate(showers)
