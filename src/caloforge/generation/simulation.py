@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from caloforge import __version__
-from caloforge.data.particles import Particles
 from caloforge.data.shower_file import ShowerSample
 from caloforge.data.transforms import CellFrame
 from caloforge.errors import ConfigError
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from caloforge.data.particles import Particles
     from caloforge.geometry import DetectorGeometry
     from caloforge.training.bundle import Bundle
 
