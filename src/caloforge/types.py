@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    import torch
     from torch import Tensor, nn
 
 
@@ -81,7 +82,7 @@ class CellLaw:
             return sums
         if self.name == "negative-binomial":
             excess = self.fano - 1
-            sums = torch._standard_gamma(sums / excess, generator=rng) * excess  # noqa: SLF001
+            sums = torch._standard_gamma(sums / excess, generator=rng) * excess
         return torch.poisson(sums, generator=rng)
 
 

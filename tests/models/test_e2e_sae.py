@@ -21,6 +21,7 @@ CONFIG = E2ESAEConfig(
     condition_width=8,
     noise_hidden=(16,),
     code_noise=0.0,
+    region_weight=0.0,
 )
 
 

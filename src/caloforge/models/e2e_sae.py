@@ -12,7 +12,7 @@ from caloforge.errors import ConfigError
 from caloforge.losses.energy import energy_score
 from caloforge.losses.sinkhorn import sinkhorn_divergence
 from caloforge.models.checks import check_choice, check_positive
-from caloforge.nn import NoiseGenerator, cell_head, make_decoder, make_encoder
+from caloforge.nn import NoiseGenerator, RegionSums, cell_head, make_decoder, make_encoder
 from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class PriorMatch:
         condition_weight: Factor of the squared distance of scaled conditions in the cost.
         n_iterations: Sinkhorn iterations; 0 iterates to convergence.
         energy_weight: Weight of the energy score; 0 leaves it out.
-        draws: Noise draws a shower for the energy score.
+        region_weight: Weight of the energy score of region sums; 0 leaves it out.
+        draws: Noise draws a shower for the energy scores.
         code_noise: Standard deviation of Gaussian noise on the codes in training.
     """
 
@@ -43,6 +44,7 @@ class PriorMatch:
     condition_weight: float
     n_iterations: int
     energy_weight: float
+    region_weight: float
     draws: int
     code_noise: float
 
@@ -57,16 +59,18 @@ class E2ESinkhornAutoencoder(nn.Module):
     .. math::
         -\log p(x \mid z) + \lambda \, S_\varepsilon\big((z, c), (\tilde z, c)\big)
             + \eta \, \mathrm{ES}(z, \tilde z \mid c)
+            + \eta' \, \mathrm{ES}(s(x), s(\tilde x) \mid c)
 
     with the first term as the cell head defines it (summed over cells), the Sinkhorn divergence
-    between the codes of the batch joined with their conditions, and, if :math:`\eta > 0`, the
-    energy score of several codes drawn for each condition. Nothing is assumed of the prior's
-    shape. The gradients of both distances reach encoder and noise generator; the decoder learns
-    from the first term alone.
+    between the codes of the batch joined with their conditions, and, if their weights are not 0,
+    the energy scores of several codes drawn for each condition and of the coarse sums
+    :math:`s` of the showers decoded from them. Nothing is assumed of the prior's shape. The
+    gradients of the distances of codes reach encoder and noise generator; the decoder learns
+    from the first term and the last.
 
     *Differences from the paper*, each a setting: encoder and decoder may see the condition,
-    codes may be normalised and noised, and the energy score is ours. It is there because a
-    batch holds each condition once: with a large condition weight the plan pairs each code
+    codes may be normalised and noised, and the energy scores are ours. They are there because
+    a batch holds each condition once: with a large condition weight the plan pairs each code
     with the one generated for the same shower, and the noise generator then learns the mean
     code of a condition and ignores its noise; with a small weight it mixes conditions. The
     energy score is proper for one shower a condition (see docs/experiments.md).
@@ -77,6 +81,7 @@ class E2ESinkhornAutoencoder(nn.Module):
         noise_generator: ``(batch, noise), (batch, condition) -> (batch, latent)``.
         cells: Meaning and loss of the decoder's outputs.
         match: How codes are matched.
+        region_sums: Coarse sums of showers.
         noise_dim: Number of noise variables.
         latent_dim: Length of a code.
         codes: ``"free"``, ``"relu"``, or ``"normalised"`` to mean 0 and variance 1 in a batch.
@@ -95,6 +100,7 @@ class E2ESinkhornAutoencoder(nn.Module):
         noise_generator: nn.Module,
         cells: CellHead,
         match: PriorMatch,
+        region_sums: RegionSums,
         *,
         noise_dim: int,
         latent_dim: int,
@@ -108,6 +114,7 @@ class E2ESinkhornAutoencoder(nn.Module):
         self.noise_generator = noise_generator
         self.cells = cells
         self.match = match
+        self.region_sums = region_sums
         self.noise_dim = noise_dim
         self.uniform = noise == "uniform"
         self.conditioned = conditioned
@@ -162,7 +169,7 @@ class E2ESinkhornAutoencoder(nn.Module):
         reconstruction = self.cells.loss(self.decode(codes, conditions), batch.showers)
         total, terms = reconstruction, {"reconstruction": reconstruction.detach()}
 
-        draws = match.draws if match.energy_weight > 0 else 1
+        draws = match.draws if match.energy_weight + match.region_weight > 0 else 1
         generated = self.sample_latent(
             conditions.repeat(draws, 1), normal(draws * len(conditions), self.noise_dim)
         ).reshape(draws, *codes.shape)
@@ -184,6 +191,16 @@ class E2ESinkhornAutoencoder(nn.Module):
             score = energy_score(codes, generated.transpose(0, 1))
             total = total + match.energy_weight * score
             terms["energy_score"] = score.detach()
+        if match.region_weight > 0:
+            # Two draws are enough for an unbiased score, and decoding is what costs.
+            cells = self.cells(
+                self.decode(generated[:2].flatten(0, 1), conditions.repeat(2, 1))
+            )
+            drawn = self.region_sums.drawn(cells, self.cell_law, rng)
+            drawn = drawn.reshape(2, len(conditions), -1).transpose(0, 1)
+            score = energy_score(self.region_sums(batch.showers), drawn)
+            total = total + match.region_weight * score
+            terms["region_score"] = score.detach()
         return Objective(total, terms)
 
     def phases(self) -> Sequence[Phase]:
@@ -213,8 +230,10 @@ class E2ESAEConfig:
         epsilon: Entropic blur, in squared units of codes.
         condition_weight: Factor of the squared distance of scaled conditions in the cost.
         sinkhorn_iterations: 0 iterates to convergence; the authors' notebook makes 2.
-        energy_weight: Weight of the energy score; 0 is the paper's loss.
-        draws: Noise draws a shower for the energy score.
+        energy_weight: Weight of the energy score of codes.
+        region_weight: Weight of the energy score of the sums over a few regions of the
+            detector. With both at 0 the loss is the paper's.
+        draws: Noise draws a shower for the energy scores.
     """
 
     latent_dim: int = 6
@@ -235,6 +254,7 @@ class E2ESAEConfig:
     condition_weight: float = 0.1
     sinkhorn_iterations: int = 0
     energy_weight: float = 10.0
+    region_weight: float = 10.0
     draws: int = 4
 
     def __post_init__(self) -> None:
@@ -249,6 +269,7 @@ class E2ESAEConfig:
             condition_weight=self.condition_weight,
             sinkhorn_iterations=self.sinkhorn_iterations,
             energy_weight=self.energy_weight,
+            region_weight=self.region_weight,
         )
         if self.draws < 2:
             msg = f"model.draws: found {self.draws}, expected 2 or more"
@@ -284,9 +305,11 @@ class E2ESAEConfig:
                 condition_weight=self.condition_weight,
                 n_iterations=self.sinkhorn_iterations,
                 energy_weight=self.energy_weight,
+                region_weight=self.region_weight,
                 draws=self.draws,
                 code_noise=self.code_noise,
             ),
+            RegionSums(spec.regions, 1.0 if spec.counts else spec.cell_scale),
             noise_dim=self.noise_dim,
             latent_dim=self.latent_dim,
             codes=self.codes,

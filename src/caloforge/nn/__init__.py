@@ -3,6 +3,7 @@
 from caloforge.nn.cells import CELL_HEADS, CellHead, Log1pCells, PoissonCells, cell_head
 from caloforge.nn.coders import NoiseGenerator, make_decoder, make_encoder
 from caloforge.nn.mlp import MLP
+from caloforge.nn.regions import RegionSums
 from caloforge.nn.spec import ShowerSpec
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Log1pCells",
     "NoiseGenerator",
     "PoissonCells",
+    "RegionSums",
     "ShowerSpec",
     "cell_head",
     "make_decoder",

@@ -115,7 +115,7 @@ class NegativeBinomialCells(PoissonCells):
 
     def law(self) -> CellLaw:
         """Negative binomial counts."""
-        return CellLaw("negative-binomial", float(self.fano()))
+        return CellLaw("negative-binomial", float(self.fano().detach()))
 
     def fano(self) -> Tensor:
         """Variance over mean, above 1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from caloforge.geometry import DetectorGeometry, GridLayout
@@ -27,6 +28,7 @@ class ShowerSpec:
         cell_scale: Mean lit cell of the training showers, in the detector's unit.
         mean: Mean training shower in the model's frame of cells, ``(cell,)``; zeros when the
             weights are about to be loaded.
+        regions: Coarse region of each cell, ``(cell,)``: see `regions_of`.
     """
 
     n_cells: int
@@ -35,6 +37,7 @@ class ShowerSpec:
     grid: tuple[int, int] | None
     cell_scale: float
     mean: Tensor
+    regions: Tensor
 
     @classmethod
     def of(
@@ -65,6 +68,7 @@ class ShowerSpec:
             grid=layout.cells if isinstance(layout, GridLayout) else None,
             cell_scale=cell_scale,
             mean=mean,
+            regions=regions_of(geometry),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,3 +81,30 @@ class ShowerSpec:
         return cls.of(
             geometry, int(table["condition_dim"]), cell_scale=float(table["cell_scale"])
         )
+
+
+# Rings of a grid: out to this many cells from the centre, and all the rest.
+_RING_CELLS = (1, 4)
+
+
+def regions_of(geometry: DetectorGeometry) -> Tensor:
+    """Cut the cells into a few regions, whose sums say coarsely what a shower looks like.
+
+    A grid is cut into quadrants and square rings around its central cell, in the model's frame
+    of cells; a cylinder into its layers.
+
+    Arguments:
+        geometry: The detector.
+
+    Returns:
+        Number of each cell's region, from 0, ``(cell,)`` int64.
+    """
+    layout = geometry.layout
+    if not isinstance(layout, GridLayout):
+        return torch.from_numpy(np.unique(layout.layer_of_cell(), return_inverse=True)[1])
+    centre = np.array(layout.cells)[:, None, None] // 2
+    offset = np.indices(layout.cells) - centre
+    ring = np.searchsorted(_RING_CELLS, np.abs(offset).max(axis=0))
+    quadrant = 2 * (offset[0] >= 0) + (offset[1] >= 0)
+    regions = np.unique(ring * 4 + quadrant, return_inverse=True)[1]
+    return torch.from_numpy(regions.ravel())

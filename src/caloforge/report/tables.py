@@ -118,6 +118,7 @@ def print_comparison(
         words: Whether to add the sentences.
     """
     # Imported here: the page needs the tables, but not rich.
+    from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -127,9 +128,19 @@ def print_comparison(
         if not console.is_terminal:
             console = Console(highlight=False, width=200)
     text = main_table(comparison)
-    table = Table(title=f"{comparison.geometry} against {escape(comparison.reference)}")
+    table = Table(
+        title=f"{comparison.geometry} against {escape(comparison.reference)}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=0,
+    )
+    # Four samples fit into 80 columns: figures stay whole, names may wrap.
     for k, name in enumerate(text.head):
-        table.add_column(escape(name), justify="right" if k else "left", no_wrap=bool(k))
+        widest = max(len(line[k]) for line in text.rows)
+        table.add_column(
+            escape(name), justify="right" if k else "left", min_width=widest if k else 12
+        )
     for line in text.rows:
         table.add_row(*map(escape, line))
     console.print(table)

@@ -1,0 +1,48 @@
+"""Coarse sums of showers, on a scale where counts have a constant spread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from caloforge.types import CellLaw
+
+# Anscombe's offset: the square root of a Poisson count plus it has variance 1/4.
+_OFFSET = 0.375
+
+
+class RegionSums(nn.Module):
+    """Square roots of the sums over each region, and of the total.
+
+    Arguments:
+        regions: Number of each cell's region, ``(cell,)``.
+        scale: Sums are divided by it: 1 for counts, a typical cell for energies.
+    """
+
+    def __init__(self, regions: Tensor, scale: float) -> None:
+        super().__init__()
+        masks = nn.functional.one_hot(regions).float()  # (cell, region)
+        self.register_buffer("masks", masks, persistent=False)
+        self.scale = scale
+
+    def forward(self, showers: Tensor) -> Tensor:
+        """Map observed showers ``(batch, cell)`` to ``(batch, region + 1)``."""
+        return self._stabilised(showers @ self.get_buffer("masks"))
+
+    def drawn(self, cells: Tensor, law: CellLaw, rng: torch.Generator) -> Tensor:
+        r"""Map a model's cells ``(batch, cell)`` to what their counts would give.
+
+        Counts are drawn. The gradient takes a count for its intensity, which is the first
+        order of :math:`\\mathrm{d} E f(X) / \\mathrm{d} \\lambda = E[f(X + 1) - f(X)]`.
+        """
+        sums = cells @ self.get_buffer("masks")
+        with torch.no_grad():
+            noise = law.draw_sums(sums, rng) - sums
+        return self._stabilised(sums + noise)
+
+    def _stabilised(self, sums: Tensor) -> Tensor:
+        joined = torch.cat((sums, sums.sum(dim=1, keepdim=True)), dim=1) / self.scale
+        return (joined + _OFFSET).sqrt()

@@ -1,0 +1,166 @@
+"""Tuned models on the embedded ZN showers, three seeds each, against Geant4 and baselines.
+
+    python validation/tuned.py                 # trains what is missing, an hour on two cores
+    python validation/tuned.py --table         # only draws docs/tables/zn-tuned.md
+
+Each run is one JSON in validation/results/zn-tuned/, so that an interrupted study goes on. Test
+showers are used here alone: weights are chosen on the validation side of training particles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "zn-tuned"
+TABLE = HERE.parent / "docs" / "tables" / "zn-tuned.md"
+RUNS = ("zn-e2e-sae", "zn-vae", "zn-regression")
+SEEDS = (0, 1, 2)
+FIGURES = {
+    "w1_ratio": "W1 / floor",
+    "w1": "W1 [photons]",
+    "conditional_bias": "mean bias [photons]",
+    "spread_ratio": "spread ratio",
+    "dispersion_discrepancy": "dispersion discrepancy",
+    "mae": "MAE [photons]",
+    "mae_conditional": "MAE cond. [photons]",
+}
+
+
+def measure(run_name: str, seed: int, work: Path) -> dict:
+    """Train one run, generate for the test particles, compare."""
+    from caloforge.config import load_run
+    from caloforge.data import load_sample
+    from caloforge.data.split import split_rows
+    from caloforge.generation.nearest import NearestShower
+    from caloforge.generation.simulation import load
+    from caloforge.report import evaluate_samples
+    from caloforge.training.bundle import read_table
+    from caloforge.training.provenance import provenance
+    from caloforge.training.run import train
+
+    test = load_sample("zn-test")
+    started = time.monotonic()
+    info: dict = {}
+    if run_name == "nearest shower":
+        training = load_sample("zn-train")
+        rows = split_rows(training.particles, fraction=0.15).train
+        made = NearestShower(training, rows).generate(test.particles, seed=seed)
+        rate = None
+    else:
+        folder = work / f"{run_name}-{seed}"
+        run = load_run(run_name, [f"seed={seed}", "train.threads=1"])
+        resume = (folder / "checkpoint" / "last.ckpt").is_file()
+        bundle = train(run, folder, resume=resume, force=True)
+        table = read_table(bundle)
+        info = {"training": table["training"], "parameters": table["n_parameters"]}
+        info["validation"] = table["metrics"]
+        info["training seconds"] = round(time.monotonic() - started, 1)
+        simulation = load(bundle)
+        start = time.perf_counter()
+        made = simulation.generate(test.particles, seed=seed)
+        rate = round(len(made) / (time.perf_counter() - start), 1)
+    evaluation = evaluate_samples(test, {run_name: made}, seed=seed)
+    comparison = evaluation.comparison
+    figures = {}
+    for row, name in ((comparison.floor, "floor"), (comparison.generated[0], "model")):
+        figures[name] = {
+            key: metric.mean.as_dict()
+            for key, metric in row.metrics.items()
+            if metric.mean is not None
+        }
+        figures[name]["lit_cells"] = row.observables["lit_cells"].mean.as_dict()
+    return {
+        "run": run_name,
+        "seed": seed,
+        "data": "zn-train, zn-test",
+        "statement": comparison.statement,
+        **figures,
+        **info,
+        "showers per second, one thread": rate,
+        "provenance": provenance(),
+    }
+
+
+def draw() -> None:
+    """Write the table from the JSON files."""
+    found: dict[str, list[dict]] = {}
+    for path in sorted(RESULTS.glob("*.json")):
+        one = json.loads(path.read_text())
+        found.setdefault(one["run"], []).append(one)
+    some = next(iter(found.values()))[0]
+    head = ["", "seeds", *FIGURES.values(), "lit cells", "training [min]"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines.append("| " + " | ".join(["floor (Geant4)", "", *_floor(some)]) + " |")
+    for name, runs in found.items():
+        cells = [name, str(len(runs))]
+        for key in FIGURES:
+            values = [run["model"][key]["value"] for run in runs if key in run["model"]]
+            errors = [run["model"][key]["error"] for run in runs if key in run["model"]]
+            cells.append(_with_spread(values, errors))
+        lit = [run["model"]["lit_cells"] for run in runs]
+        cells.append(_with_spread([x["value"] for x in lit], [x["error"] for x in lit]))
+        minutes = [run["training seconds"] / 60 for run in runs if "training seconds" in run]
+        cells.append(f"{statistics.mean(minutes):.1f}" if minutes else "")
+        lines.append("| " + " | ".join(cells) + " |")
+    commits = sorted(
+        {str(run["provenance"]["commit"]) for runs in found.values() for run in runs}
+    )
+    dates = sorted(run["provenance"]["date"][:10] for runs in found.values() for run in runs)
+    lines += [
+        "",
+        (
+            "Mean over seeds ± bootstrap error by incident particle ± spread over seeds. "
+            f"zn-test, {some['statement']}. Made by `python validation/tuned.py`, {dates[-1]}, "
+            f"commit {', '.join(commits)}."
+        ),
+    ]
+    TABLE.write_text("\n".join(lines) + "\n")
+    print(TABLE.read_text())
+
+
+def _floor(run: dict) -> list[str]:
+    cells = []
+    for key in FIGURES:
+        one = run["floor"].get(key)
+        cells.append("1" if key == "w1_ratio" else f"{one['value']:.3g} ± {one['error']:.1g}")
+    one = run["floor"]["lit_cells"]
+    return [*cells, f"{one['value']:.3g} ± {one['error']:.1g}", ""]
+
+
+def _with_spread(values: list[float], errors: list[float]) -> str:
+    text = f"{statistics.mean(values):.3g} ± {statistics.mean(errors):.1g}"
+    return text + (f" ± {statistics.stdev(values):.1g}" if len(values) > 1 else "")
+
+
+def main() -> None:
+    """Run what is missing, then draw."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--table", action="store_true", help="only draw the table")
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/tuned"), help="training folders"
+    )
+    parser.add_argument("--only", nargs="*", help="run files, by default all")
+    options = parser.parse_args()
+    if not options.table:
+        import torch
+
+        torch.set_num_threads(1)
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        for seed in SEEDS:
+            for name in options.only or (*RUNS, "nearest shower"):
+                path = RESULTS / f"{name.replace(' ', '-')}-{seed}.json"
+                if path.exists():
+                    continue
+                result = measure(name, seed, options.work)
+                path.write_text(json.dumps(result, indent=1) + "\n")
+                print(name, seed, result["model"]["w1_ratio"], flush=True)
+    draw()
+
+
+if __name__ == "__main__":
+    main()
