@@ -70,9 +70,9 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 def test_metrics_know_no_model_and_no_file() -> None:
-    found = {
-        name for path in FILES if room(path) == "metrics" for name in imported(path)
-    } - {"metrics"}
+    found = {name for path in FILES if room(path) == "metrics" for name in imported(path)} - {
+        "metrics"
+    }
     assert found <= {"errors", "types", "geometry"}
 
 
@@ -92,5 +92,7 @@ def test_randomness_is_an_argument(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_nothing_is_unpickled(path: Path) -> None:
     text = path.read_text()
-    assert not re.search(r"^\s*import pickle|pickle\.load|allow_pickle=True", text, re.MULTILINE)
+    assert not re.search(
+        r"^\s*import pickle|pickle\.load|allow_pickle=True", text, re.MULTILINE
+    )
     assert "weights_only=False" not in text
