@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
@@ -23,6 +22,8 @@ from caloforge.training.bundle import add_metrics
 from caloforge.training.run import train
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from caloforge.config import RunConfig
     from caloforge.report import Evaluation
 
@@ -92,9 +93,7 @@ def run_demo(
     )
     console.print(f"{made.n_showers:,} showers, {made.rate:,.0f} showers/s")
     training = load_sample(TRAIN)
-    rows = split_rows(
-        training.particles, fraction=baseline_run.data.validation_fraction
-    ).train
+    rows = split_rows(training.particles, fraction=baseline_run.data.validation_fraction).train
     samples = {
         "e2e SAE": load(bundle).generate(test.particles, seed=seed),
         "mean regression": load(baseline).generate(test.particles, seed=seed),
@@ -119,7 +118,7 @@ def run_demo(
     for command in (
         f"caloforge generate {bundle} zn-test -o mine.h5 --seed 1",
         "caloforge evaluate zn-test mine.h5 -o mine-report",
-        "caloforge train zn-e2e-sae -o runs/tuned     # longer; `caloforge models` lists others",
+        "caloforge train zn-e2e-sae -o runs/tuned   # longer; others: caloforge models",
     ):
         console.print(f"  {escape(command)}", soft_wrap=True)
     return Demo(bundle, page, evaluation, seconds)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from caloforge.cli import main
 from caloforge.errors import BundleError, OutputError
-from caloforge.training.bundle import read_bundle, write_bundle
+from caloforge.training.bundle import add_metrics, read_bundle, write_bundle
 from caloforge.training.run import train
 
 
@@ -56,6 +58,20 @@ def test_files_of_a_bundle(bundle) -> None:
 
 def test_run_folder_stands_for_its_bundle(bundle) -> None:
     assert read_bundle(bundle.parent).run == read_bundle(bundle).run
+
+
+def test_info_shows_the_card(bundle) -> None:
+    for folder in (bundle, bundle.parent):
+        done = CliRunner().invoke(main, ["info", str(folder)])
+        assert done.exit_code == 0
+        assert done.stdout == (bundle / "README.md").read_text()
+
+
+def test_measured_figures_are_added_to_json_and_card(bundle) -> None:
+    add_metrics(bundle, {"W1 / floor": "1.10 ± 0.05"})
+    assert read_bundle(bundle).info["metrics"]["W1 / floor"] == "1.10 ± 0.05"
+    assert "validation W1 of channel sums" in read_bundle(bundle).info["metrics"]
+    assert "- W1 / floor: 1.10 ± 0.05" in (bundle / "README.md").read_text()
 
 
 def test_existing_bundle_is_not_overwritten(bundle) -> None:

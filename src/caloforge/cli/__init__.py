@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # the modules would load all of them.
 COMMANDS = {
     "demo": "Train, generate and evaluate on the showers that come along.",
-    "info": "Say what a file of showers holds.",
+    "info": "Say what a shower file or a bundle holds.",
     "train": "Train a model as a run file says.",
     "generate": "Make showers for incident particles with a trained model.",
     "evaluate": "Compare generated showers with full simulation.",

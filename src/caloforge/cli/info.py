@@ -1,4 +1,4 @@
-"""``caloforge info``: what a shower file holds."""
+"""``caloforge info``: what a shower file or a bundle holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def info(file: str) -> None:
     """Say what FILE holds: detector, particles, energies, cells, origin.
 
     FILE is a shower file, or the name of a sample that comes along (zn-train, zn-test). It is
-    read piece by piece, so it may be larger than the memory.
+    read piece by piece, so it may be larger than the memory. Of a bundle, or the folder of a
+    training run, the model card is shown.
 
     \b
     Example:
@@ -34,7 +35,14 @@ def info(file: str) -> None:
     from caloforge.data.sample import resolve
     from caloforge.data.summary import summarise
 
-    summary = summarise(resolve(file))
+    path = resolve(file)
+    if path.is_dir():
+        from caloforge.training.bundle import bundle_folder, read_table
+        from caloforge.training.card import model_card
+
+        click.echo(model_card(read_table(bundle_folder(path))), nl=False)
+        return
+    summary = summarise(path)
     console = Console(highlight=False)
     if not console.is_terminal:
         # Do not fold lines that a program or a log file will read.

@@ -62,11 +62,11 @@ class E2ESinkhornAutoencoder(nn.Module):
             + \eta' \, \mathrm{ES}(s(x), s(\tilde x) \mid c)
 
     with the first term as the cell head defines it (summed over cells), the Sinkhorn divergence
-    between the codes of the batch joined with their conditions, and, if their weights are not 0,
-    the energy scores of several codes drawn for each condition and of the coarse sums
-    :math:`s` of the showers decoded from them. Nothing is assumed of the prior's shape. The
-    gradients of the distances of codes reach encoder and noise generator; the decoder learns
-    from the first term and the last.
+    between the codes of the batch joined with their conditions, and the energy scores of
+    several codes drawn for each condition and of the coarse sums :math:`s` of the showers
+    decoded from them. Nothing is assumed of the prior's shape. The gradients of the distances
+    of codes reach encoder and noise generator; the decoder learns from the first term and the
+    last.
 
     *Differences from the paper*, each a setting: encoder and decoder may see the condition,
     codes may be normalised and noised, and the energy scores are ours. They are there because

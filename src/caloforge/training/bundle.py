@@ -130,9 +130,7 @@ def read_bundle(folder: str | Path) -> Bundle:
     Raises:
         BundleError: If there is none, or it is damaged, foreign, or of a newer version.
     """
-    folder = Path(folder)
-    if not (folder / "bundle.json").is_file() and (folder / "bundle" / "bundle.json").is_file():
-        folder = folder / "bundle"
+    folder = bundle_folder(folder)
     table = read_table(folder)
     weights_path = folder / "weights.safetensors"
     try:
@@ -162,6 +160,14 @@ def read_bundle(folder: str | Path) -> Bundle:
     own = ("format", "version", "run", "spec", "conditions", "geometry", "weights_sha256")
     info = {key: value for key, value in table.items() if key not in own}
     return Bundle(model.eval(), run, spec, conditions, geometry, info)
+
+
+def bundle_folder(folder: str | Path) -> Path:
+    """Return the bundle in the folder of a training run, or the folder itself."""
+    folder = Path(folder)
+    inside = folder / "bundle"
+    own = (folder / "bundle.json").is_file()
+    return inside if not own and (inside / "bundle.json").is_file() else folder
 
 
 def add_metrics(folder: str | Path, metrics: Mapping[str, Any]) -> None:
