@@ -62,6 +62,15 @@ def test_distances_of_codes_reach_encoder_and_noise_generator_alone(
     assert torch.equal(with_term["decoder"], without["decoder"])
 
 
+def test_the_region_score_trains_what_makes_showers(toy_grid, batch) -> None:
+    weights = {"sinkhorn_weight": 0.0, "energy_weight": 0.0}
+    without = gradients(built(toy_grid, batch, **weights), batch)
+    with_score = gradients(built(toy_grid, batch, **weights, region_weight=5.0), batch)
+    assert with_score["noise_generator"].abs().sum() > 0
+    assert torch.equal(with_score["encoder"], without["encoder"])
+    assert not torch.equal(with_score["decoder"], without["decoder"])
+
+
 def test_unconditioned_coders_are_the_papers(toy_grid, batch) -> None:
     model = built(toy_grid, batch, conditioned=False)
     codes = model.encode(batch.showers, batch.conditions)
