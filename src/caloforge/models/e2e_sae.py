@@ -251,10 +251,10 @@ class E2ESAEConfig:
     code_noise: float = 0.3
     sinkhorn_weight: float = 1.0
     epsilon: float = 0.5
-    condition_weight: float = 0.1
+    condition_weight: float = 0.03
     sinkhorn_iterations: int = 0
     energy_weight: float = 10.0
-    region_weight: float = 10.0
+    region_weight: float = 30.0
     draws: int = 4
 
     def __post_init__(self) -> None:
