@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -257,6 +258,24 @@ def test_two_phases_move_only_their_own_parameters(grid_run, tmp_path) -> None:
         (row,) = csv.DictReader(file)
     assert {"train/autoencoder/sinkhorn", "train/prior/sinkhorn"} <= row.keys()
     assert frozen[:4] == [[False, True], [True, False]] * 2
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_bundle(grid_run, tmp_path) -> None:
+    run = grid_run("train.devices=2", "train.accelerator=cpu", "train.threads=1")
+    (tmp_path / "run.toml").write_text(run.to_toml())
+    program = Path(sys.executable).with_name("caloforge")
+    done = subprocess.run(
+        [program, "train", str(tmp_path / "run.toml"), "-o", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_bundle(tmp_path / "out").run.train.devices == 2
+    with (tmp_path / "out" / "history.csv").open() as file:
+        assert [float(row["step"]) for row in csv.DictReader(file)] == [4, 8, 12]
 
 
 def test_too_few_showers(grid_run, tmp_path, toy_grid, toy_sample) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from caloforge.config import RunConfig, load_run
@@ -137,7 +138,9 @@ def train(
         OutputError: If the folder cannot be used.
     """
     console = console or Console(stderr=True)
-    folder = Path(output) if resume else new_folder(output, force=force)
+    # With several devices every process comes through here; the first one writes.
+    leads = rank_zero_only.rank == 0
+    folder = new_folder(output, force=force) if leads and not resume else Path(output)
     checkpoint = folder / "checkpoint" / "last.ckpt"
     if resume:
         _check_same(run, folder)
@@ -146,10 +149,11 @@ def train(
     prepared = prepare(run)
     if resume:
         _check_data(prepared.data["sha256"], folder)
-    else:
+    elif leads:
         _write_start(folder, run, prepared)
         checkpoint.unlink(missing_ok=True)
-    _report(console, run, prepared)
+    if leads:
+        _report(console, run, prepared)
 
     torch.manual_seed(run.seed)
     module = PhaseTraining(
@@ -168,6 +172,8 @@ def train(
     started = time.monotonic()
     if not keeper.finished:
         _fit(module, keeper, run, folder, console, checkpoint if resume else None)
+    if not leads:
+        return folder / "bundle"
     _write_history(folder / "history.csv", keeper.history)
     model = module.model
     model.load_state_dict(keeper.best_weights)
