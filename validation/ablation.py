@@ -18,7 +18,7 @@ import numpy as np
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "ablation"
 TABLE = HERE.parent / "docs" / "tables" / "ablation.md"
-STEPS = ("train.steps=2500", "train.validate_every=250", "train.threads=1")
+STEPS = ("train.threads=1",)
 REPEATS = 6
 
 E2E, VAE, REGRESSION = "zn-e2e-sae", "zn-vae", "zn-regression"

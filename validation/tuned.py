@@ -1,6 +1,6 @@
 """Tuned models on the embedded ZN showers, three seeds each, against Geant4 and baselines.
 
-    python validation/tuned.py                 # trains what is missing, an hour on two cores
+    python validation/tuned.py                 # trains what is missing, half an hour on a core
     python validation/tuned.py --table         # only draws docs/tables/zn-tuned.md
 
 Each run is one JSON in validation/results/zn-tuned/, so that an interrupted study goes on. Test

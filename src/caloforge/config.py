@@ -71,7 +71,7 @@ class TrainConfig:
         accumulate: Batches whose gradients are added up before a step.
         ema: Decay of the running mean of weights that is validated and kept; 0 for none.
         validate_every: Steps between validations; 0 validates once an epoch.
-        validation_repeats: Generated showers a validation shower.
+        validation_repeats: Generated showers a validation shower, 2 or more.
         patience: Validations without improvement after which training stops; 0 never stops.
         precision: Lightning's name, ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
         devices: Number of devices.
@@ -91,7 +91,7 @@ class TrainConfig:
     accumulate: int = 1
     ema: float = 0.0
     validate_every: int = 0
-    validation_repeats: int = 2
+    validation_repeats: int = 4
     patience: int = 0
     precision: str = "32-true"
     devices: int = 1
@@ -110,9 +110,12 @@ class TrainConfig:
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             accumulate=self.accumulate,
-            validation_repeats=self.validation_repeats,
             devices=self.devices,
         )
+        if self.validation_repeats < 2:
+            found = self.validation_repeats
+            msg = f"train.validation_repeats: found {found}, expected 2 or more"
+            raise ConfigError(msg)
         if not 0 <= self.ema < 1:
             msg = f"train.ema: found {self.ema}, expected 0 or more and below 1; try 0.999"
             raise ConfigError(msg)

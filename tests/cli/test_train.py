@@ -13,7 +13,7 @@ SMALL = (
     "--set",
     "train.batch_size=8",
     "--set",
-    "train.validation_repeats=1",
+    "train.validation_repeats=2",
     "--set",
     "model.encoder=[8]",
     "--set",

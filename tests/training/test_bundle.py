@@ -70,7 +70,7 @@ def test_info_shows_the_card(bundle) -> None:
 def test_measured_figures_are_added_to_json_and_card(bundle) -> None:
     add_metrics(bundle, {"W1 / floor": "1.10 ± 0.05"})
     assert read_bundle(bundle).info["metrics"]["W1 / floor"] == "1.10 ± 0.05"
-    assert "validation W1 of channel sums" in read_bundle(bundle).info["metrics"]
+    assert "validation score of channel sums" in read_bundle(bundle).info["metrics"]
     assert "- W1 / floor: 1.10 ± 0.05" in (bundle / "README.md").read_text()
 
 

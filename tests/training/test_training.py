@@ -62,8 +62,8 @@ def test_a_run_leaves_all_that_it_should(
     read = read_bundle(tmp_path / "out")
     assert read.run == run
     assert read.geometry.kind == detector
-    best = min(float(row["validation/w1"]) for row in history)
-    assert read.info["metrics"]["validation W1 of channel sums"] == pytest.approx(best)
+    best = min(float(row["validation/score"]) for row in history)
+    assert read.info["metrics"]["validation score of channel sums"] == pytest.approx(best)
     assert resumed(tmp_path / "out") == run
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from caloforge.training.module import PhaseTraining
 
-SCORE = "validation/w1"
+SCORE, W1 = "validation/score", "validation/w1"
 
 
 class RoundKeeper(Callback):
@@ -157,7 +157,8 @@ class ProgressLine(Callback):
         best = "  best" if self.keeper.best_step == module.step() else ""
         self.console.print(
             f"step {module.step():>6}/{module.total_steps}  {terms}  "
-            f"validation W1 {row[SCORE]:.3f}{best}  {self.rate():,.0f} showers/s",
+            f"validation: score {row[SCORE]:.3f}{best}, W1 {row[W1]:.3f}  "
+            f"{self.rate():,.0f} showers/s",
             highlight=False,
             soft_wrap=True,
         )

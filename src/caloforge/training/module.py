@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from caloforge.data.dataset import BatchStream
 from caloforge.errors import TrainingError
+from caloforge.losses.energy import energy_score
 from caloforge.losses.one_dimensional import wasserstein_1d
 from caloforge.training.validation import ValidationSet
 
@@ -218,10 +219,16 @@ class PhaseTraining(LightningModule):
         self._channel_sums.append(torch.stack(sums))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean 1-D Wasserstein distance of the channel sums, and the loss terms."""
+        """Log energy score and mean W1 of the channel sums, and the loss terms.
+
+        The score compares, particle by particle, so that it sees what W1 cannot: a wrong
+        response to a particle that another one makes up for, and a wrong spread.
+        """
         generated = torch.cat(self._channel_sums, dim=1)  # (repeat, shower, channel)
         reference = self.validation_data.reference_sums.to(generated)
         distances = torch.stack([wasserstein_1d(reference, one) for one in generated])
+        score = energy_score(reference, generated.transpose(0, 1))
+        self.log("validation/score", score, sync_dist=False)
         self.log("validation/w1", distances.mean(), sync_dist=False)
         for name in self._objectives[0]:
             values = [terms[name] for terms in self._objectives]

@@ -192,7 +192,7 @@ def train(
                 "threads": torch.get_num_threads(),
             },
             "metrics": {
-                "validation W1 of channel sums": keeper.best_score,
+                "validation score of channel sums": keeper.best_score,
             },
         },
     )
