@@ -247,6 +247,9 @@ def run_from_tables(tables: Mapping[str, Any], *, source: str) -> RunConfig:
             raise ConfigError(msg)
     model = dict(tables.get("model", {}))
     name = model.pop("name", None)
+    if name is None:
+        msg = f"{source} [model]: key 'name' is missing, expected one of {', '.join(MODELS)}"
+        raise ConfigError(msg)
     if name not in MODELS:
         msg = f"{source} [model]: unknown model '{name}'; {_hint(str(name), tuple(MODELS))}"
         raise ConfigError(msg)

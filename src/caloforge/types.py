@@ -22,11 +22,14 @@ class ShowerBatch(NamedTuple):
         conditions: Scaled features of the incident particle, ``(batch, condition)``.
         incident: Incident particle of each shower, ``(batch,)``; equal ids are independent
             showers of the same particle.
+        near: 1 for the cells that a model has to answer for, 0 for the others, in which
+            `showers` is 0, ``(batch, cell)``.
     """
 
     showers: Tensor
     conditions: Tensor
     incident: Tensor
+    near: Tensor
 
 
 class Objective(NamedTuple):

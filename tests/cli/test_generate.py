@@ -21,10 +21,11 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory, toy_grid, toy_sample):
-    import torch
 
     from caloforge.config import run_from_tables
+    from caloforge.data.dataset import ShowerDataset
     from caloforge.data.features import ConditionSet
+    from caloforge.data.transforms import CellFrame
     from caloforge.nn import ShowerSpec
     from caloforge.training.bundle import Bundle, build_model, write_bundle
 
@@ -33,11 +34,12 @@ def bundle(tmp_path_factory, toy_grid, toy_sample):
     run = run_from_tables(tables, source="test")
     sample = toy_sample(toy_grid)
     conditions = ConditionSet.fit(names, sample.particles, toy_grid)
-    showers = torch.from_numpy(sample.showers.astype(np.float32))
-    spec = ShowerSpec.of(toy_grid, conditions.dim, showers=showers)
+    batch = ShowerDataset(sample, conditions).batch(np.arange(len(sample)))
+    spec = ShowerSpec.of(toy_grid, conditions.dim, batch=batch)
     model = build_model(run, spec).eval()
     folder = tmp_path_factory.mktemp("run") / "bundle"
-    return write_bundle(folder, Bundle(model, run, spec, conditions, toy_grid, {}), force=False)
+    bundle = Bundle(model, run, spec, conditions, CellFrame(toy_grid), {})
+    return write_bundle(folder, bundle, force=False)
 
 
 @pytest.fixture

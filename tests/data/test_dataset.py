@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from caloforge.data.dataset import BatchStream, ShowerDataset
 from caloforge.data.features import ConditionSet
+from caloforge.data.transforms import CellFrame
 
 
 @pytest.fixture
@@ -25,12 +27,15 @@ def test_batch_carries_showers_conditions_and_incident(dataset) -> None:
     assert batch.conditions.shape == (2, 3)
     assert batch.showers.dtype == batch.conditions.dtype == torch.float32
     assert batch.incident.tolist() == dataset.sample.particles.incident[[3, 0]].tolist()
-    np.testing.assert_allclose(
-        batch.showers.sum(dim=1), dataset.sample.showers[[3, 0]].sum(axis=1)
-    )
+    particles = dataset.sample.particles.select([3, 0])
+    frame = CellFrame(dataset.sample.geometry, centre_on_impact=True)
+    cells = np.take_along_axis(dataset.sample.showers[[3, 0]], frame.order(particles), axis=1)
+    np.testing.assert_array_equal(batch.near, frame.near(particles))
+    np.testing.assert_array_equal(batch.showers, cells * frame.near(particles))
 
 
 def test_reflections_move_cells_and_conditions_alike(dataset) -> None:
+    dataset = replace(dataset, centre_on_impact=False)
     plain = dataset.batch(np.arange(40))
     seen = dataset.batch(np.arange(40), np.random.default_rng(0))
     torch.testing.assert_close(plain.showers.sum(1), seen.showers.sum(1))

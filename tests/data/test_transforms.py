@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import Particles, load_sample
-from caloforge.data.transforms import CellFrame, Reflections
+from caloforge.data.transforms import CellFrame, Reflections, far_light
 from caloforge.errors import ConfigError
 from caloforge.geometry import DetectorGeometry, GridLayout, load_geometry
 
@@ -53,6 +53,36 @@ def test_order_is_a_permutation_and_undoes(x: float, y: float) -> None:
     back = np.empty_like(shower)
     np.put_along_axis(back, order, np.take_along_axis(shower, order, axis=1), axis=1)
     np.testing.assert_array_equal(back, shower)
+
+
+def test_far_cells_are_those_rolled_over_an_edge(toy_grid) -> None:
+    # Cell (5, 0) is hit: lines of i = 2, 3, 4, 5 and j = 0, 1 are near, the others come round.
+    particles = at([1.3], [-0.3])
+    frame = CellFrame(toy_grid, centre_on_impact=True)
+    order = frame.order(particles)[0]
+    near = order[frame.near(particles)[0]]
+    i, j = np.divmod(near, 4)
+    assert set(i) == {2, 3, 4, 5}
+    assert set(j) == {0, 1}
+    assert len(near) == 8
+    assert CellFrame(toy_grid).near(particles).all()
+
+
+def test_far_cells_hold_their_mean_in_proportion_to_the_energy(toy_grid) -> None:
+    rng = np.random.default_rng(0)
+    particles = at(rng.uniform(-1.5, 1.5, 4000).tolist(), rng.uniform(-0.5, 0.5, 4000).tolist())
+    columns = dict(particles.columns) | {"energy_gev": rng.uniform(10, 100, 4000)}
+    particles = Particles(columns, particles.incident)
+    showers = rng.poisson(0.02 * particles["energy_gev"][:, None], (4000, 24))
+    frame = CellFrame(toy_grid, centre_on_impact=True)
+    light = far_light(frame, particles, showers)
+    assert light == pytest.approx(0.02, rel=0.02)
+    frame = CellFrame(toy_grid, centre_on_impact=True, far_light=light)
+    completed = frame.completed(np.full((4000, 24), 7, np.float32), particles)
+    near = frame.near(particles)
+    assert (completed[near] == 7).all()
+    far = np.broadcast_to(light * particles["energy_gev"][:, None], near.shape)[~near]
+    np.testing.assert_allclose(completed[~near], far, rtol=1e-6)
 
 
 def test_without_centring_cells_stay(toy_cylinder) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from caloforge.config import run_from_tables
 from caloforge.data import ShowerWriter, write_particles
+from caloforge.data.dataset import ShowerDataset
 from caloforge.data.features import ConditionSet
 from caloforge.data.transforms import CellFrame
 from caloforge.geometry import load_geometry
@@ -52,17 +54,15 @@ def make_bundle(request, tmp_path_factory, toy_sample):
                 {"model": model, "data": data, "train": {"steps": 1}}, source="test"
             )
             conditions = ConditionSet.fit(CONDITIONS, sample.particles, geometry)
-            order = CellFrame(geometry, centre).order(sample.particles)
-            cells = torch.from_numpy(sample.showers.astype("float32")).take_along_dim(
-                torch.from_numpy(order.copy()), 1
-            )
-            spec = ShowerSpec.of(geometry, conditions.dim, showers=cells)
+            frame = CellFrame(geometry, centre, far_light=1e-3 * centre)
+            batch = ShowerDataset(sample, conditions, centre).batch(np.arange(len(sample)))
+            spec = ShowerSpec.of(geometry, conditions.dim, batch=batch)
             torch.manual_seed(0)
             network = build_model(run, spec)
             with torch.no_grad():
                 for parameter in network.parameters():
                     parameter.add_(0.05 * torch.randn_like(parameter))
-            bundle = Bundle(network.eval(), run, spec, conditions, geometry, {})
+            bundle = Bundle(network.eval(), run, spec, conditions, frame, {})
             made[kind] = write_bundle(
                 tmp_path_factory.mktemp("bundle") / kind, bundle, force=False
             )

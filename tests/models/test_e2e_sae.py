@@ -30,12 +30,12 @@ def batch() -> ShowerBatch:
     rng = torch.Generator().manual_seed(0)
     conditions = torch.randn(32, 2, generator=rng)
     showers = torch.poisson(3 * conditions[:, :1].exp().expand(-1, 24), generator=rng)
-    return ShowerBatch(showers, conditions, torch.arange(32))
+    return ShowerBatch(showers, conditions, torch.arange(32), torch.ones_like(showers))
 
 
 def built(toy_grid, batch, **changes):
     torch.manual_seed(0)
-    spec = ShowerSpec.of(toy_grid, 2, showers=batch.showers)
+    spec = ShowerSpec.of(toy_grid, 2, batch=batch)
     return replace(CONFIG, **changes).build(spec)
 
 

@@ -43,7 +43,7 @@ def build(name: str, sample: ShowerSample, **changes: object):
     conditions = ConditionSet.fit(CONDITIONS, sample.particles, sample.geometry)
     dataset = ShowerDataset(sample, conditions)
     batch = dataset.batch(np.arange(len(sample)))
-    spec = ShowerSpec.of(sample.geometry, conditions.dim, showers=batch.showers)
+    spec = ShowerSpec.of(sample.geometry, conditions.dim, batch=batch)
     torch.manual_seed(0)
     return config.build(spec), batch, spec, config
 

@@ -10,7 +10,7 @@ from scipy import stats
 from caloforge.geometry import load_geometry
 from caloforge.nn import RegionSums, ShowerSpec, cell_head
 from caloforge.nn.spec import regions_of
-from caloforge.types import CellLaw
+from caloforge.types import CellLaw, ShowerBatch
 
 
 @pytest.fixture
@@ -24,10 +24,27 @@ def drawn(toy_grid) -> tuple[torch.Tensor, torch.Tensor]:
     return outputs, torch.poisson(2 * outputs.exp(), generator=rng)
 
 
+def observed(counts: torch.Tensor) -> ShowerBatch:
+    n = len(counts)
+    return ShowerBatch(counts, torch.zeros(n, 2), torch.arange(n), torch.ones_like(counts))
+
+
+@pytest.mark.parametrize("name", ["poisson", "negative-binomial", "log1p"])
+def test_far_cells_count_for_nothing(spec, toy_grid, name) -> None:
+    outputs, counts = drawn(toy_grid)
+    near = torch.ones_like(counts)
+    near[:, 5:] = 0
+    batch = observed(counts * near)._replace(near=near)
+    outputs.requires_grad_()
+    cell_head(name, spec).double().loss(outputs, batch).backward()
+    assert (outputs.grad[:, 5:] == 0).all()
+    assert (outputs.grad[:, :5] != 0).all()
+
+
 def test_poisson_loss_is_scipys_up_to_the_factorial(spec, toy_grid) -> None:
     outputs, counts = drawn(toy_grid)
     expected = -stats.poisson.logpmf(counts, outputs.exp()) - torch.lgamma(counts + 1).numpy()
-    loss = cell_head("poisson", spec).loss(outputs, counts)
+    loss = cell_head("poisson", spec).loss(outputs, observed(counts))
     assert float(loss) == pytest.approx(expected.sum(axis=1).mean())
 
 
@@ -42,7 +59,7 @@ def test_negative_binomial_loss_is_scipys_up_to_the_factorial(
     law = stats.nbinom(outputs.exp().numpy() / (fano - 1), 1 / fano)
     np.testing.assert_allclose(law.var() / law.mean(), fano)
     expected = -law.logpmf(counts.numpy()) - torch.lgamma(counts + 1).numpy()
-    loss = head.loss(outputs, counts)
+    loss = head.loss(outputs, observed(counts))
     assert loss.item() == pytest.approx(expected.sum(axis=1).mean())
     assert head.law().fano == pytest.approx(fano)
 
@@ -51,7 +68,7 @@ def test_gradient_of_the_negative_binomial_loss(spec, toy_grid) -> None:
     outputs, counts = drawn(toy_grid)
     head = cell_head("negative-binomial", spec).double()
     assert torch.autograd.gradcheck(
-        lambda o: head.loss(o, counts), outputs.requires_grad_(), atol=1e-5
+        lambda o: head.loss(o, observed(counts)), outputs.requires_grad_(), atol=1e-5
     )
 
 
@@ -64,7 +81,7 @@ def test_the_fano_factor_is_learned(spec) -> None:
     optimizer = torch.optim.Adam(head.parameters(), lr=0.1)
     for _ in range(100):
         optimizer.zero_grad()
-        head.loss(outputs, counts).backward()
+        head.loss(outputs, observed(counts)).backward()
         optimizer.step()
     assert head.law().fano == pytest.approx(2.5, rel=0.05)
 

@@ -37,9 +37,10 @@ def info(file: str) -> None:
 
     path = resolve(file)
     if path.is_dir():
-        from caloforge.training.bundle import bundle_folder, read_table
+        from caloforge.training.bundle import bundle_folder, read_bundle, read_table
         from caloforge.training.card import model_card
 
+        read_bundle(path)  # refuses what could not be used
         click.echo(model_card(read_table(bundle_folder(path))), nl=False)
         return
     summary = summarise(path)

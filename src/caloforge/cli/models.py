@@ -19,7 +19,7 @@ def models() -> None:
 
     click.echo("models:")
     for name, config in MODELS.items():
-        summary = (config.__doc__ or "").partition("\n")[0]
+        summary = (config.__doc__ or "").partition("\n")[0].removeprefix("Settings of ")
         click.echo(f"  {name:24s} {summary}")
     click.echo("run files:")
     for name in run_names():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -59,7 +60,7 @@ def train(
 
     changes = [*settings]
     if data is not None:
-        changes.append(f"data.train={data!r}")
+        changes.append(f"data.train={json.dumps(data)}")
     if seed is not None:
         changes.append(f"seed={seed}")
     folder = output or Path("runs") / Path(str(run)).stem

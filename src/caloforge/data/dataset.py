@@ -61,13 +61,15 @@ class ShowerDataset:
             flags = rng.random((len(rows), len(reflections.names))) < 0.5
             particles = reflections.particles(particles, flags)
             cells = np.take_along_axis(cells, reflections.order(flags), axis=1)
+        frame = CellFrame(geometry, self.centre_on_impact)
+        near = frame.near(particles).astype(np.float32)
         if self.centre_on_impact:
-            order = CellFrame(geometry, centre_on_impact=True).order(particles)
-            cells = np.take_along_axis(cells, order, axis=1)
+            cells = np.take_along_axis(cells, frame.order(particles), axis=1) * near
         return ShowerBatch(
             showers=torch.from_numpy(cells.astype(np.float32)),
             conditions=torch.from_numpy(self.conditions.scaled(particles, geometry)),
             incident=torch.from_numpy(particles.incident),
+            near=torch.from_numpy(near),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ def load_sample(name: str) -> ShowerSample:
         >>> sample.showers.shape
         (2200, 1936)
     """
-    return read_showers(sample_path(name))
+    return replace(read_showers(sample_path(name)), source=name)
 
 
 def resolve(name_or_path: str | Path) -> Path:

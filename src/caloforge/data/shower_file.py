@@ -14,7 +14,7 @@ import numpy as np
 from caloforge.data.checks import check_showers
 from caloforge.data.columns import check_names
 from caloforge.data.particles import Particles, as_rows
-from caloforge.data.shower_format import CPU_SECONDS, INCIDENT, SHOWERS, open_file
+from caloforge.data.shower_format import CPU_SECONDS, INCIDENT, SHOWERS, attribute, open_file
 from caloforge.data.shower_writer import ShowerWriter
 from caloforge.errors import DataFormatError
 from caloforge.geometry import DetectorGeometry
@@ -104,13 +104,13 @@ class ShowerFile:
         self._file = open_file(self.path)
         try:
             geometry, provenance = (
-                str(self._file.attrs.get(key, "")) for key in ("geometry", "provenance")
+                attribute(self._file, key) for key in ("geometry", "provenance")
             )
             self.geometry = DetectorGeometry.from_json(
                 geometry, source=f"{self.path} attribute geometry"
             )
             self.provenance = self._parsed(provenance or "{}")
-            self.created = str(self._file.attrs.get("created", ""))
+            self.created = attribute(self._file, "created")
             self._check_datasets()
         except BaseException:
             self.close()

@@ -58,9 +58,15 @@ def open_file(path: Path) -> h5py.File:
     return file
 
 
+def attribute(file: h5py.File, name: str) -> str:
+    """Text of an attribute, ``""`` if there is none; C and Fortran write fixed-length bytes."""
+    value = file.attrs.get(name, "")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
 def _check_version(path: Path, file: h5py.File) -> None:
     """Refuse files of other programs and of newer versions."""
-    found = file.attrs.get("format")
+    found = attribute(file, "format")
     if found != FORMAT:
         keys = ", ".join(list(file)[:5]) or "nothing"
         msg = (

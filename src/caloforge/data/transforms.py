@@ -7,7 +7,7 @@ detector's unit; logarithms are the business of a model's cell head.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,12 +28,17 @@ class CellFrame:
 
     With ``centre_on_impact`` the grid is rolled, as on a torus, until the cell that the
     particle hits lies at its centre. The core of a shower is then always at the same place,
-    and a network need not learn the same peak for each of its thousands of positions. Cells
-    that are rolled over an edge lie on the far side, where there is little light.
+    and a network need not learn the same peak for each of its thousands of positions.
+
+    Cells that are rolled over an edge are *far*: they lie more than half of the grid from the
+    impact point, next to cells of a quite different distance. Models neither see them nor say
+    what is in them; they hold the few counts that far cells hold on average, in proportion to
+    the energy.
 
     Attributes:
         geometry: The detector.
         centre_on_impact: Whether to roll.
+        far_light: Mean of a far cell per GeV, in the detector's unit.
 
     Raises:
         ConfigError: If a geometry that is no grid is to be rolled.
@@ -41,6 +46,7 @@ class CellFrame:
 
     geometry: DetectorGeometry
     centre_on_impact: bool = False
+    far_light: float = 0.0
 
     def __post_init__(self) -> None:
         if self.centre_on_impact and not isinstance(self.geometry.layout, GridLayout):
@@ -60,13 +66,40 @@ class CellFrame:
         layout = self.geometry.layout
         if not self.centre_on_impact or not isinstance(layout, GridLayout):
             return np.broadcast_to(np.arange(cells), (n, cells))
+        i, j = self._places(particles, layout)
+        i, j = i % layout.cells[0], j % layout.cells[1]
+        order: NDArray[np.int64] = i[:, :, None] * layout.cells[1] + j[:, None, :]
+        return order.reshape(n, cells)
+
+    def near(self, particles: Particles) -> NDArray[np.bool_]:
+        """Which of the model's cells are not far, ``(n, cell)``."""
+        n, cells = len(particles), self.geometry.n_cells
+        layout = self.geometry.layout
+        if not self.centre_on_impact or not isinstance(layout, GridLayout):
+            return np.broadcast_to(np.True_, (n, cells))
+        i, j = self._places(particles, layout)
+        inside = ((i >= 0) & (i < layout.cells[0]))[:, :, None] & (
+            (j >= 0) & (j < layout.cells[1])
+        )[:, None, :]
+        return inside.reshape(n, cells)
+
+    def completed(
+        self, cells: NDArray[np.float32], particles: Particles
+    ) -> NDArray[np.float32]:
+        """Put into the far cells of a model's showers what far cells hold, ``(n, cell)``."""
+        if not self.centre_on_impact:
+            return cells
+        far = self.far_light * particles["energy_gev"][:, None]
+        return np.where(self.near(particles), cells, far.astype(np.float32))
+
+    def _places(
+        self, particles: Particles, layout: GridLayout
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Place of the model's lines of cells along x and y, not yet rolled over the edges."""
         size = np.asarray(layout.cells)
         hit = np.floor(impact_in_cells(particles, layout)).astype(np.int64)
         shift = np.clip(hit, 0, size - 1) - size // 2
-        i = (np.arange(size[0]) + shift[:, :1]) % size[0]
-        j = (np.arange(size[1]) + shift[:, 1:]) % size[1]
-        order: NDArray[np.int64] = i[:, :, None] * size[1] + j[:, None, :]
-        return order.reshape(n, cells)
+        return np.arange(size[0]) + shift[:, :1], np.arange(size[1]) + shift[:, 1:]
 
 
 @dataclass(frozen=True)
@@ -123,3 +156,21 @@ class Reflections:
             # Undo in reverse: where the last reflection took its cell from, and so on.
             order = np.where(flags[:, k : k + 1], reflected[name].ravel()[order], order)
         return order
+
+
+def far_light(frame: CellFrame, particles: Particles, showers: NDArray[Any]) -> float:
+    """Mean of a far cell per GeV of the incident particle, in the detector's unit.
+
+    Arguments:
+        frame: The model's frame of cells.
+        particles: Incident particles of the training showers.
+        showers: Their cells in the detector's order, ``(n, cell)``.
+    """
+    light, exposure = 0.0, 0.0
+    for start in range(0, len(particles), 1024):
+        part = particles.select(slice(start, start + 1024))
+        far = ~frame.near(part)
+        cells = np.take_along_axis(showers[start : start + 1024], frame.order(part), axis=1)
+        light += float((cells * far).sum())
+        exposure += float((far.sum(axis=1) * part["energy_gev"]).sum())
+    return light / exposure if exposure > 0 else 0.0

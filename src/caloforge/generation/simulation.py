@@ -18,7 +18,6 @@ import torch
 
 from caloforge import __version__
 from caloforge.data.shower_file import ShowerSample
-from caloforge.data.transforms import CellFrame
 from caloforge.errors import ConfigError
 from caloforge.generation.batches import rebatched
 from caloforge.generation.counts import check_cells, draw_counts, to_detector
@@ -79,7 +78,7 @@ class FastSimulation:
         with torch.inference_mode():  # the law may hold learned parameters
             self._law = self._model.cell_law
         bundle.model.to(self.device).eval()
-        self._frame = CellFrame(bundle.geometry, bundle.run.data.centre_on_impact)
+        self._frame = bundle.frame
 
     @property
     def geometry(self) -> DetectorGeometry:
@@ -218,7 +217,9 @@ class FastSimulation:
             asked = slice(max(low - tile, 0), min(high - tile, TILE))
             cells = np.zeros((TILE, self.geometry.n_cells), dtype=np.float32)
             cells[asked] = self._network(conditions[part], noise[part])[asked]
-            order = self._frame.order(padded.select(part))
+            rows_here = padded.select(part)
+            cells = self._frame.completed(cells, rows_here)
+            order = self._frame.order(rows_here)
             showers = self._tile(cells, order, numbers[part], seed)[asked]
             if made.dtype == np.uint16 and showers.max() > np.iinfo(np.uint16).max:
                 made = made.astype(np.uint32)

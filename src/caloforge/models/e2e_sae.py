@@ -166,8 +166,10 @@ class E2ESinkhornAutoencoder(nn.Module):
         codes = self.encode(batch.showers, conditions)
         if match.code_noise > 0:
             codes = codes + match.code_noise * normal(*codes.shape)
-        reconstruction = self.cells.loss(self.decode(codes, conditions), batch.showers)
+        reconstruction = self.cells.loss(self.decode(codes, conditions), batch)
         total, terms = reconstruction, {"reconstruction": reconstruction.detach()}
+        if not torch.isfinite(reconstruction):
+            return Objective(total, terms)  # for training to stop at; codes are no numbers
 
         draws = match.draws if match.energy_weight + match.region_weight > 0 else 1
         generated = self.sample_latent(
@@ -196,7 +198,7 @@ class E2ESinkhornAutoencoder(nn.Module):
             cells = self.cells(
                 self.decode(generated[:2].flatten(0, 1), conditions.repeat(2, 1))
             )
-            drawn = self.region_sums.drawn(cells, self.cell_law, rng)
+            drawn = self.region_sums.drawn(cells * batch.near.repeat(2, 1), self.cell_law, rng)
             drawn = drawn.reshape(2, len(conditions), -1).transpose(0, 1)
             score = energy_score(self.region_sums(batch.showers), drawn)
             total = total + match.region_weight * score
@@ -222,7 +224,7 @@ class E2ESAEConfig:
         noise_width: Units of the noise generator's noise layer.
         condition_width: Units of its condition layer.
         noise_hidden: Units of its joint layers.
-        cells: ``"poisson"`` for counts, ``"log1p"`` for values.
+        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"log1p"`` for values.
         codes: ``"free"``, ``"relu"`` or ``"normalised"``.
         conditioned: Whether encoder and decoder see the condition, too.
         code_noise: Standard deviation of the noise on codes in training, in units of codes.

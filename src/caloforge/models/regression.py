@@ -48,7 +48,7 @@ class MeanRegression(nn.Module):
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Distance from the predicted mean to the shower."""
         del rng
-        loss = self.cells.loss(self.decoder(batch.conditions), batch.showers)
+        loss = self.cells.loss(self.decoder(batch.conditions), batch)
         return Objective(loss, {"reconstruction": loss.detach()})
 
     def phases(self) -> Sequence[Phase]:
@@ -63,7 +63,7 @@ class RegressionConfig:
     Attributes:
         network: ``"mlp"`` for any detector, ``"conv"`` for grids.
         decoder: Hidden units; for ``"conv"`` dense units, then channels.
-        cells: ``"poisson"`` for counts, ``"log1p"`` for values.
+        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"log1p"`` for values.
     """
 
     network: str = "mlp"

@@ -79,7 +79,7 @@ class VariationalAutoencoder(nn.Module):
         noise = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
         codes = mean + noise * (log_variance / 2).exp()
         outputs = self.decoder(torch.cat((codes, batch.conditions), dim=1))
-        reconstruction = self.cells.loss(outputs, batch.showers)
+        reconstruction = self.cells.loss(outputs, batch)
         divergence = gaussian_kl(mean, log_variance)
         return Objective(
             total=reconstruction + self.kl_weight * divergence,
@@ -100,7 +100,7 @@ class VAEConfig:
         network: ``"mlp"`` for any detector, ``"conv"`` for grids.
         encoder: Hidden units, or channels of the convolutions.
         decoder: Hidden units; for ``"conv"`` dense units, then channels.
-        cells: ``"poisson"`` for counts, ``"log1p"`` for values.
+        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"log1p"`` for values.
         kl_weight: Weight of the divergence.
     """
 

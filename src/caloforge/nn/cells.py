@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from caloforge.nn.spec import ShowerSpec
+    from caloforge.types import ShowerBatch
 
 # Log intensities are cut off here: exp(12) is 160,000 photons in a cell.
 _LOG_MIN, _LOG_MAX = -20.0, 12.0
@@ -34,8 +35,8 @@ class CellHead(Protocol):
         """Cells of the generated shower, ``(batch, cell)``, not negative."""
         ...
 
-    def loss(self, outputs: Tensor, showers: Tensor) -> Tensor:
-        """Distance of the decoded from the true shower: summed over cells, mean over batch."""
+    def loss(self, outputs: Tensor, batch: ShowerBatch) -> Tensor:
+        """Distance of decoded from true showers: summed over near cells, mean over batch."""
         ...
 
     def encoded(self, showers: Tensor) -> Tensor:
@@ -76,10 +77,11 @@ class PoissonCells(nn.Module):
         """Intensity of each cell."""
         return outputs.clamp(_LOG_MIN, _LOG_MAX).exp()
 
-    def loss(self, outputs: Tensor, showers: Tensor) -> Tensor:
-        """Negative Poisson log likelihood, summed over cells, mean over the batch."""
+    def loss(self, outputs: Tensor, batch: ShowerBatch) -> Tensor:
+        """Negative Poisson log likelihood, summed over near cells, mean over the batch."""
         log_intensity = outputs.clamp(_LOG_MIN, _LOG_MAX)
-        return (log_intensity.exp() - showers * log_intensity).sum(dim=1).mean()
+        terms = log_intensity.exp() * batch.near - batch.showers * log_intensity
+        return terms.sum(dim=1).mean()
 
     def encoded(self, showers: Tensor) -> Tensor:
         """Logarithm of one plus the counts."""
@@ -121,15 +123,15 @@ class NegativeBinomialCells(PoissonCells):
         """Variance over mean, above 1."""
         return 1 + self.log_excess.clamp(*_LOG_EXCESS).exp()
 
-    def loss(self, outputs: Tensor, showers: Tensor) -> Tensor:
-        """Negative log likelihood, summed over cells, mean over the batch."""
+    def loss(self, outputs: Tensor, batch: ShowerBatch) -> Tensor:
+        """Negative log likelihood, summed over near cells, mean over the batch."""
         fano = self.fano()
         size = outputs.clamp(_LOG_MIN, _LOG_MAX).exp() / (fano - 1)
         # Most cells are empty: the gamma functions are needed for the others alone.
-        lit = showers > 0
-        x, r = showers[lit], size[lit]
+        lit = batch.showers > 0
+        x, r = batch.showers[lit], size[lit]
         per_lit = torch.lgamma(x + r) - torch.lgamma(r) + x * ((fano - 1) / fano).log()
-        return (size.sum() * fano.log() - per_lit.sum()) / len(showers)
+        return ((size * batch.near).sum() * fano.log() - per_lit.sum()) / len(batch.showers)
 
 
 class Log1pCells(nn.Module):
@@ -156,9 +158,10 @@ class Log1pCells(nn.Module):
         scale: Tensor = self.get_buffer("scale")
         return scale * torch.expm1(outputs.clamp(0.0, _LOG_MAX))
 
-    def loss(self, outputs: Tensor, showers: Tensor) -> Tensor:
-        """Squared error of the logarithms, summed over cells, mean over the batch."""
-        return (outputs - self.encoded(showers)).square().sum(dim=1).mean()
+    def loss(self, outputs: Tensor, batch: ShowerBatch) -> Tensor:
+        """Squared error of the logarithms, summed over near cells, mean over the batch."""
+        error = (outputs - self.encoded(batch.showers)) * batch.near
+        return error.square().sum(dim=1).mean()
 
     def encoded(self, showers: Tensor) -> Tensor:
         """Logarithm of one plus the cells over their scale."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from caloforge.types import ShowerBatch
+
 
 @dataclass(frozen=True, eq=False)
 class ShowerSpec:
@@ -45,7 +47,7 @@ class ShowerSpec:
         geometry: DetectorGeometry,
         condition_dim: int,
         *,
-        showers: Tensor | None = None,
+        batch: ShowerBatch | None = None,
         cell_scale: float = 1.0,
     ) -> ShowerSpec:
         """Describe showers of a detector.
@@ -53,13 +55,14 @@ class ShowerSpec:
         Arguments:
             geometry: The detector.
             condition_dim: Length of the condition vector.
-            showers: Training showers in the model's frame, ``(n, cell)``: give mean and scale.
-            cell_scale: Taken where no showers are given.
+            batch: Training showers in the model's frame: give mean and scale.
+            cell_scale: Taken where no batch is given.
         """
         layout = geometry.layout
-        mean = torch.zeros(geometry.n_cells) if showers is None else showers.mean(dim=0)
-        if showers is not None:
-            lit = showers[showers > 0]
+        mean = torch.zeros(geometry.n_cells)
+        if batch is not None:
+            mean = batch.showers.sum(dim=0) / batch.near.sum(dim=0).clamp_min(1)
+            lit = batch.showers[batch.showers > 0]
             cell_scale = float(lit.mean()) if len(lit) else 1.0
         return cls(
             n_cells=geometry.n_cells,

@@ -18,6 +18,7 @@ from safetensors.torch import save as save_tensors
 
 from caloforge.config import RunConfig, run_from_tables
 from caloforge.data.features import ConditionSet
+from caloforge.data.transforms import CellFrame
 from caloforge.errors import BundleError, CaloforgeError
 from caloforge.geometry import DetectorGeometry
 from caloforge.nn import ShowerSpec
@@ -45,7 +46,7 @@ class Bundle:
         run: The run file that made it.
         spec: Sizes of showers and conditions.
         conditions: Features with their scaling and trained range.
-        geometry: The detector.
+        frame: The model's frame of cells, with the detector.
         info: Everything else in ``bundle.json``: data, training, metrics, versions.
     """
 
@@ -53,8 +54,13 @@ class Bundle:
     run: RunConfig
     spec: ShowerSpec
     conditions: ConditionSet
-    geometry: DetectorGeometry
+    frame: CellFrame
     info: Mapping[str, Any]
+
+    @property
+    def geometry(self) -> DetectorGeometry:
+        """The detector."""
+        return self.frame.geometry
 
     @property
     def generator(self) -> ShowerGenerator:
@@ -96,6 +102,7 @@ def write_bundle(
         "spec": bundle.spec.as_dict(),
         "conditions": bundle.conditions.as_dict(),
         "geometry": bundle.geometry.as_dict(),
+        "far_light": bundle.frame.far_light,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "n_parameters": sum(p.numel() for p in bundle.model.parameters()),
         "provenance": provenance(),
@@ -149,6 +156,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         run = run_from_tables(table["run"], source=f"{folder} run")
         spec = ShowerSpec.from_dict(table["spec"], geometry)
         conditions = ConditionSet.from_dict(table["conditions"])
+        frame = CellFrame(geometry, run.data.centre_on_impact, float(table["far_light"]))
         model = build_model(run, spec)
         model.load_state_dict(load_tensors(weights))
     except CaloforgeError as error:
@@ -157,9 +165,10 @@ def read_bundle(folder: str | Path) -> Bundle:
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         msg = f"{folder}: bundle.json does not fit the weights ({_line(error)}); train again"
         raise BundleError(msg) from error
-    own = ("format", "version", "run", "spec", "conditions", "geometry", "weights_sha256")
+    own = {"format", "version", "run", "spec", "conditions", "geometry", "far_light"}
+    own.add("weights_sha256")
     info = {key: value for key, value in table.items() if key not in own}
-    return Bundle(model.eval(), run, spec, conditions, geometry, info)
+    return Bundle(model.eval(), run, spec, conditions, frame, info)
 
 
 def bundle_folder(folder: str | Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,11 @@ class SafeCheckpointIO(TorchCheckpointIO):
         """Write beside ``path``, then rename."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Through memory: torch reports a full disk as an error without a name.
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
         with new_file(target, force=True) as aside:
-            torch.save(checkpoint, aside)
+            aside.write_bytes(buffer.getbuffer())
 
     def load_checkpoint(
         self,

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from caloforge.data.dataset import BatchStream
-from caloforge.errors import TrainingError
+from caloforge.errors import ConfigError, DataFormatError, TrainingError
 from caloforge.losses.energy import energy_score
 from caloforge.losses.one_dimensional import wasserstein_1d
 from caloforge.training.validation import ValidationSet
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     from caloforge.config import TrainConfig
     from caloforge.data.dataset import ShowerDataset
+    from caloforge.data.transforms import CellFrame
     from caloforge.training.validation import ValidationBatch
     from caloforge.types import ShowerBatch, TrainableGenerator
 
+_CURE = "try a smaller train.learning_rate, train.clip = 20, or train.precision = '32-true'"
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -45,6 +47,7 @@ class PhaseTraining(LightningModule):
         model: A model of the package.
         train: Training showers.
         validation: Showers of other incident particles.
+        frame: The model's frame of cells.
         config: The ``[train]`` table.
         seed: Seed of the run.
     """
@@ -54,6 +57,7 @@ class PhaseTraining(LightningModule):
         model: nn.Module,
         train: ShowerDataset,
         validation: ShowerDataset,
+        frame: CellFrame,
         config: TrainConfig,
         seed: int,
         *,
@@ -67,7 +71,7 @@ class PhaseTraining(LightningModule):
         self.seed = seed
         self.pair_repeats = pair_repeats
         self.train_data = train
-        self.validation_data = ValidationSet(validation, config.batch_size)
+        self.validation_data = ValidationSet(validation, frame, config.batch_size)
         per_epoch = self._stream(0).steps_per_epoch / config.accumulate
         self.total_steps = config.steps or max(1, round(config.epochs * per_epoch))
         self.round_steps = min(
@@ -152,7 +156,12 @@ class PhaseTraining(LightningModule):
         for phase, optimizer in zip(self.generator.phases(), optimizers, strict=True):
             if len(optimizers) > 1:
                 self.toggle_optimizer(optimizer)
-            objective = phase.objective(batch, rng)
+            try:
+                objective = phase.objective(batch, rng)
+            except (ConfigError, DataFormatError) as error:
+                # A loss that meets numbers out of all range: the run diverges.
+                msg = f"step {step}: phase '{phase.name}': {error}; {_CURE}"
+                raise TrainingError(msg) from error
             if not torch.isfinite(objective.total):
                 raise TrainingError(_not_finite(phase.name, step, objective.terms))
             self.manual_backward(objective.total / accumulate)
@@ -249,7 +258,4 @@ def _mixed(seed: int, step: int, rank: int) -> int:
 
 def _not_finite(phase: str, step: int, terms: Any) -> str:  # noqa: ANN401
     values = ", ".join(f"{name} = {float(value):.3g}" for name, value in terms.items())
-    return (
-        f"step {step}: the loss of phase '{phase}' is not finite ({values}); try a smaller "
-        "train.learning_rate or train.clip, or train.precision = '32-true'"
-    )
+    return f"step {step}: the loss of phase '{phase}' is not finite ({values}); {_CURE}"

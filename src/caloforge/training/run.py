@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ import numpy as np
 import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from caloforge.config import RunConfig, load_run
@@ -26,6 +26,7 @@ from caloforge.data.features import ConditionSet
 from caloforge.data.sample import resolve
 from caloforge.data.shower_file import ShowerFile, read_showers
 from caloforge.data.split import balance, split_rows
+from caloforge.data.transforms import CellFrame, far_light
 from caloforge.errors import ConfigError, DataFormatError
 from caloforge.nn import ShowerSpec
 from caloforge.output import new_file, new_folder
@@ -49,12 +50,14 @@ class Prepared:
     Attributes:
         train: Training side.
         validation: Validation side: other incident particles.
+        frame: The model's frame of cells.
         spec: Sizes and mean shower.
         data: What a bundle says of its data.
     """
 
     train: ShowerDataset
     validation: ShowerDataset
+    frame: CellFrame
     spec: ShowerSpec
     data: dict[str, Any]
 
@@ -85,9 +88,9 @@ def prepare(run: RunConfig) -> Prepared:
     ]
     rng = np.random.default_rng((run.seed, 2))
     some = rng.permutation(len(train))[:_FOR_MEAN]
-    spec = ShowerSpec.of(
-        sample.geometry, conditions.dim, showers=datasets[0].batch(some, rng).showers
-    )
+    spec = ShowerSpec.of(sample.geometry, conditions.dim, batch=datasets[0].batch(some, rng))
+    frame = CellFrame(sample.geometry, run.data.centre_on_impact)
+    frame = replace(frame, far_light=far_light(frame, train.particles, train.showers))
     with ShowerFile(path) as file:
         digest = file.sha256()
     data = {
@@ -104,7 +107,7 @@ def prepare(run: RunConfig) -> Prepared:
             if isinstance(value, (str, int, float))
         },
     }
-    return Prepared(datasets[0], datasets[1], spec, data)
+    return Prepared(datasets[0], datasets[1], frame, spec, data)
 
 
 def train(
@@ -139,7 +142,7 @@ def train(
     """
     console = console or Console(stderr=True)
     # With several devices every process comes through here; the first one writes.
-    leads = rank_zero_only.rank == 0
+    leads = all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "NODE_RANK"))
     folder = new_folder(output, force=force) if leads and not resume else Path(output)
     checkpoint = folder / "checkpoint" / "last.ckpt"
     if resume:
@@ -147,19 +150,20 @@ def train(
     if run.train.threads > 0:
         torch.set_num_threads(run.train.threads)
     prepared = prepare(run)
+    torch.manual_seed(run.seed)
+    model = build_model(run, prepared.spec)
     if resume:
         _check_data(prepared.data["sha256"], folder)
     elif leads:
         _write_start(folder, run, prepared)
-        checkpoint.unlink(missing_ok=True)
     if leads:
         _report(console, run, prepared)
 
-    torch.manual_seed(run.seed)
     module = PhaseTraining(
-        build_model(run, prepared.spec),
+        model,
         prepared.train,
         prepared.validation,
+        prepared.frame,
         run.train,
         run.seed,
         pair_repeats=run.data.pair_repeats,
@@ -182,7 +186,7 @@ def train(
         run,
         prepared.spec,
         prepared.train.conditions,
-        prepared.train.sample.geometry,
+        prepared.frame,
         {
             "data": prepared.data,
             "training": {
@@ -224,7 +228,13 @@ def _fit(
             log_every_n_steps=50,
             use_distributed_sampler=False,
         )
-        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None)
+        try:
+            trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None)
+        except SystemExit as error:
+            # Lightning's answer to Ctrl-C; ours is that of all commands.
+            if keeper.history:
+                console.print(f"go on with: caloforge train -o {folder} --resume")
+            raise KeyboardInterrupt from error
 
 
 def resumed(folder: str | Path) -> RunConfig:
@@ -275,6 +285,9 @@ def _check_data(digest: str, folder: Path) -> None:
 
 
 def _write_start(folder: Path, run: RunConfig, prepared: Prepared) -> None:
+    # What an older run left must not pass for a result of this one.
+    for old in ("checkpoint/last.ckpt", "history.csv", "bundle/bundle.json"):
+        (folder / old).unlink(missing_ok=True)
     rows = balance_of(prepared)
     manifest = {"data": prepared.data, "balance": rows, "seed": run.seed, **provenance()}
     with new_file(folder / "run.toml", force=True) as path:
