@@ -7,7 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from caloforge.cli import main
 from caloforge.config import load_run, run_from_tables
 from caloforge.data import load_sample, write_particles
 from caloforge.geometry import DetectorGeometry
@@ -39,10 +41,21 @@ def test_bundle_example_runs(tmp_path, monkeypatch) -> None:
     assert len(names["showers"]) == 3
 
 
-@pytest.mark.parametrize("text", blocks("detectors.md", "toml"))
-def test_detector_files_are_valid(text) -> None:
-    geometry = DetectorGeometry.from_dict(tomllib.loads(text), source="docs")
-    assert geometry.n_cells > 0
+def test_detector_files_are_valid_and_lead_to_a_run(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    grid, cylinder, run = blocks("detectors.md", "toml")
+    assert DetectorGeometry.from_dict(tomllib.loads(grid), source="docs").n_cells == 1936
+    Path("my-calorimeter.toml").write_text(cylinder)
+    (example,) = blocks("detectors.md", "python")
+    exec(example, {})
+    Path("mine.toml").write_text(run)
+    train(load_run("mine.toml", ["train.steps=2"]), "run")
+    for command in (
+        ["generate", "run", "mine.h5", "-o", "fast.h5"],
+        ["evaluate", "mine.h5", "fast.h5"],
+    ):
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, done.output
 
 
 def test_run_file_is_valid() -> None:

@@ -326,3 +326,17 @@ def test_plain_h5py_files_are_readable(tmp_path, sample):
     plain = read_showers(tmp_path / "plain.h5")
     np.testing.assert_array_equal(plain.showers, sample.showers)
     assert plain.provenance == {}
+
+
+def test_attributes_of_fixed_length_are_read(tmp_path, toy_grid, toy_sample):
+    # As C and Fortran write them.
+    sample = toy_sample(toy_grid)
+    path = tmp_path / "fixed.h5"
+    with ShowerWriter(path, toy_grid, provenance={"simulation": "toy"}) as writer:
+        writer.append(sample.particles, sample.showers)
+    with h5py.File(path, "r+") as file:
+        for name in ("format", "geometry", "provenance"):
+            file.attrs[name] = np.bytes_(file.attrs[name].encode())
+    with ShowerFile(path) as file:
+        assert file.geometry == toy_grid
+        assert file.provenance["simulation"] == "toy"

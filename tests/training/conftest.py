@@ -65,7 +65,9 @@ def cylinder_run(tmp_path, toy_cylinder, toy_sample):
     """Make a run file on the toy cylinder, with one condition and energies."""
 
     def make(*settings: str, model: str = "e2e-sae") -> RunConfig:
-        data = write_sample(tmp_path / "cylinder.h5", toy_sample(toy_cylinder, 60))
+        data = tmp_path / "cylinder.h5"
+        if not data.exists():
+            write_sample(data, toy_sample(toy_cylinder, 60))
         path = tmp_path / "cylinder.toml"
         path.write_text(
             RUN.format(

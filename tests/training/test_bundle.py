@@ -107,6 +107,9 @@ def cut_json(bundle: Path) -> None:
 )
 def test_unusable_bundles_are_refused_in_one_line(bundle, damage, message) -> None:
     damage(bundle)
+    shown = CliRunner().invoke(main, ["info", str(bundle)])
+    assert shown.exit_code == 2
+    assert "Traceback" not in shown.output
     with pytest.raises(BundleError, match=message) as caught:
         read_bundle(bundle)
     assert "\n" not in str(caught.value)

@@ -30,6 +30,8 @@ from caloforge.training.checkpoint import read_checkpoint
 from caloforge.training.run import prepare, resumed, train
 from caloforge.types import Phase
 
+CALOFORGE = str(Path(sys.executable).with_name("caloforge"))
+
 
 def weights(folder) -> dict[str, torch.Tensor]:
     return load_file(folder / "bundle" / "weights.safetensors")
@@ -195,6 +197,71 @@ def test_nan_stops_with_step_terms_and_cure(grid_run, tmp_path, monkeypatch) -> 
     assert not (tmp_path / "out" / "bundle").exists()
 
 
+@pytest.mark.parametrize("rate", ["1e6", "1e30"])
+@pytest.mark.filterwarnings("ignore::caloforge.losses.scaling.ConvergenceWarning")
+def test_diverging_run_stops_with_step_and_cure(rate, grid_run, tmp_path) -> None:
+    with pytest.raises(
+        TrainingError, match=r"^step \d+: .*; try a smaller train.learning_rate"
+    ):
+        train(grid_run(f"train.learning_rate={rate}", "train.clip=0"), tmp_path / "out")
+
+
+def test_interrupted_command_says_how_to_go_on(grid_run, tmp_path) -> None:
+    run = grid_run("train.steps=100000", "train.validate_every=5", "train.threads=1")
+    (tmp_path / "run.toml").write_text(run.to_toml())
+    folder = tmp_path / "out"
+    process = subprocess.Popen(
+        [CALOFORGE, "train", str(tmp_path / "run.toml"), "-o", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (folder / "checkpoint" / "last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted." in printed
+    assert "--resume" in printed
+    assert "Traceback" not in printed
+    assert read_checkpoint(folder / "checkpoint" / "last.ckpt")["state_dict"]
+
+
+def test_full_disk_is_one_line(grid_run, tmp_path) -> None:
+    (tmp_path / "run.toml").write_text(grid_run("train.threads=1").to_toml())
+    # No file may grow beyond 20 kB: the checkpoint cannot be written.
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        "from caloforge.cli import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "train", tmp_path / "run.toml", "-o", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "last.ckpt: cannot be written (File too large); free some space" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "out" / "checkpoint").iterdir())
+
+
+def test_forced_run_leaves_no_older_bundle(grid_run, tmp_path) -> None:
+    train(grid_run(), tmp_path / "out")
+    with pytest.raises(TrainingError):
+        train(grid_run("train.learning_rate=1e30"), tmp_path / "out", force=True)
+    with pytest.raises(BundleError, match="found no bundle"):
+        read_bundle(tmp_path / "out")
+    assert not (tmp_path / "out" / "history.csv").exists()
+
+
+def test_settings_that_do_not_fit_leave_nothing(cylinder_run, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="Poisson cells need integer counts"):
+        train(cylinder_run("model.cells=poisson"), tmp_path / "out")
+    train(cylinder_run(), tmp_path / "out")
+
+
 def test_early_stop(grid_run, tmp_path) -> None:
     # With no learning rate to speak of nothing gets better after the first round.
     run = grid_run(
@@ -264,9 +331,8 @@ def test_two_phases_move_only_their_own_parameters(grid_run, tmp_path) -> None:
 def test_two_processes_write_one_bundle(grid_run, tmp_path) -> None:
     run = grid_run("train.devices=2", "train.accelerator=cpu", "train.threads=1")
     (tmp_path / "run.toml").write_text(run.to_toml())
-    program = Path(sys.executable).with_name("caloforge")
     done = subprocess.run(
-        [program, "train", str(tmp_path / "run.toml"), "-o", tmp_path / "out"],
+        [CALOFORGE, "train", str(tmp_path / "run.toml"), "-o", tmp_path / "out"],
         capture_output=True,
         text=True,
         timeout=200,
