@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import Particles, load_sample
-from caloforge.data.transforms import CellFrame, Reflections, far_light
+from caloforge.data.transforms import CellFrame, FarLight, Reflections
 from caloforge.errors import ConfigError
 from caloforge.geometry import DetectorGeometry, GridLayout, load_geometry
 
@@ -68,21 +70,41 @@ def test_far_cells_are_those_rolled_over_an_edge(toy_grid) -> None:
     assert CellFrame(toy_grid).near(particles).all()
 
 
-def test_far_cells_hold_their_mean_in_proportion_to_the_energy(toy_grid) -> None:
+def test_far_light_is_measured_by_kind_and_distance_and_given_back() -> None:
+    zn = load_geometry("zn")
     rng = np.random.default_rng(0)
-    particles = at(rng.uniform(-1.5, 1.5, 4000).tolist(), rng.uniform(-0.5, 0.5, 4000).tolist())
-    columns = dict(particles.columns) | {"energy_gev": rng.uniform(10, 100, 4000)}
+    n = 3000
+    particles = at(rng.uniform(-3.5, 3.5, n).tolist(), rng.uniform(-3.5, 3.5, n).tolist())
+    columns = dict(particles.columns) | {
+        "energy_gev": rng.uniform(10, 100, n),
+        "pdg": rng.choice([22, 2112], n),
+    }
     particles = Particles(columns, particles.incident)
-    showers = rng.poisson(0.02 * particles["energy_gev"][:, None], (4000, 24))
-    frame = CellFrame(toy_grid, centre_on_impact=True)
-    light = far_light(frame, particles, showers)
-    assert light == pytest.approx(0.02, rel=0.02)
-    frame = CellFrame(toy_grid, centre_on_impact=True, far_light=light)
-    completed = frame.completed(np.full((4000, 24), 7, np.float32), particles)
+    frame = CellFrame(zn, centre_on_impact=True)
+    per_gev = np.where(particles["pdg"] == 22, 1e-4, 1e-3)[:, None]
+    mean = per_gev * particles["energy_gev"][:, None] * (1 + (frame.distance(particles) >= 32))
+    showers = np.empty((n, 1936), dtype=np.int64)
+    np.put_along_axis(showers, frame.order(particles), rng.poisson(mean), axis=1)
+    light = FarLight.from_dict(
+        json.loads(json.dumps(FarLight.fit(frame, particles, showers).as_dict()))
+    )
+    assert light.per_gev[22][1:3] == pytest.approx((1e-4, 1e-4), rel=0.05)
+    assert light.per_gev[2112] == pytest.approx((1e-3, 1e-3, 1e-3, 2e-3, 2e-3), rel=0.05)
+    frame = CellFrame(zn, centre_on_impact=True, far_light=light)
+    completed = frame.completed(np.full((n, 1936), 7, np.float32), particles)
     near = frame.near(particles)
     assert (completed[near] == 7).all()
-    far = np.broadcast_to(light * particles["energy_gev"][:, None], near.shape)[~near]
-    np.testing.assert_allclose(completed[~near], far, rtol=1e-6)
+    assert completed[~near].mean() == pytest.approx(mean[~near].mean(), rel=0.02)
+    unknown = Particles(columns | {"pdg": np.full(n, 13)}, particles.incident)
+    assert frame.completed(completed, unknown)[~near].max() > 0
+
+
+def test_distance_is_counted_from_the_cell_that_is_hit(toy_grid) -> None:
+    frame = CellFrame(toy_grid, centre_on_impact=True)
+    particles = at([1.3], [-0.3])
+    order, distance = frame.order(particles)[0], frame.distance(particles)[0]
+    i, j = np.divmod(order, 4)
+    np.testing.assert_array_equal(distance, np.maximum(np.abs(i - 5), np.abs(j - 0)))
 
 
 def test_without_centring_cells_stay(toy_cylinder) -> None:

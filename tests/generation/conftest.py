@@ -10,7 +10,7 @@ from caloforge.config import run_from_tables
 from caloforge.data import ShowerWriter, write_particles
 from caloforge.data.dataset import ShowerDataset
 from caloforge.data.features import ConditionSet
-from caloforge.data.transforms import CellFrame
+from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.geometry import load_geometry
 from caloforge.nn import ShowerSpec
 from caloforge.training.bundle import Bundle, build_model, write_bundle
@@ -54,7 +54,9 @@ def make_bundle(request, tmp_path_factory, toy_sample):
                 {"model": model, "data": data, "train": {"steps": 1}}, source="test"
             )
             conditions = ConditionSet.fit(CONDITIONS, sample.particles, geometry)
-            frame = CellFrame(geometry, centre, far_light=1e-3 * centre)
+            frame = CellFrame(geometry, centre)
+            light = FarLight.fit(frame, sample.particles, sample.showers)
+            frame = CellFrame(geometry, centre, light)
             batch = ShowerDataset(sample, conditions, centre).batch(np.arange(len(sample)))
             spec = ShowerSpec.of(geometry, conditions.dim, batch=batch)
             torch.manual_seed(0)

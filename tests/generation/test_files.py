@@ -86,7 +86,7 @@ def test_large_counts_are_written_whole(make_bundle, particle_files, tmp_path, m
     generate_file(make_bundle("no noise"), particle_files[1], tmp_path / "out.h5", batch_size=5)
     found = read_showers(tmp_path / "out.h5").showers
     assert found.dtype == np.uint32
-    assert found[5].min() > 90_000
+    assert (found[5] > 90_000).sum() > 12  # the others are far from the impact point
     assert found[:5].max() < 20
 
 

@@ -17,9 +17,81 @@ from caloforge.errors import ConfigError
 from caloforge.geometry import GridLayout
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from caloforge.geometry import DetectorGeometry
+
+
+# Distances from the impact point, in cells, at which the far light is given anew.
+_FAR_BINS = (0, 24, 28, 32, 38)
+
+
+@dataclass(frozen=True)
+class FarLight:
+    """Mean of a far cell per GeV of the incident particle, by kind and distance.
+
+    Attributes:
+        bins: Lower edges of the bins of distance from the impact point, in cells.
+        per_gev: Means in the bins for each PDG code, in the detector's unit; those under 0 are
+            of all kinds together, and for kinds that have none of their own.
+    """
+
+    bins: tuple[int, ...]
+    per_gev: Mapping[int, tuple[float, ...]]
+
+    def means(self, particles: Particles, distance: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Mean of each cell, ``(n, cell)``, at distances ``(n, cell)``."""
+        table = np.array(
+            [self.per_gev.get(int(pdg), self.per_gev[0]) for pdg in particles["pdg"]]
+        )
+        which = np.searchsorted(self.bins, distance, side="right") - 1
+        means = np.take_along_axis(table, which, axis=1) * particles["energy_gev"][:, None]
+        return np.asarray(means, dtype=np.float64)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain lists and numbers for JSON."""
+        return {
+            "bins": list(self.bins),
+            "per_gev": {str(pdg): list(means) for pdg, means in self.per_gev.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> FarLight:
+        """Build what `as_dict` described."""
+        per_gev = {int(pdg): tuple(means) for pdg, means in table["per_gev"].items()}
+        return cls(tuple(table["bins"]), per_gev)
+
+    @classmethod
+    def fit(cls, frame: CellFrame, particles: Particles, showers: NDArray[Any]) -> FarLight:
+        """Measure it.
+
+        Arguments:
+            frame: The model's frame of cells.
+            particles: Incident particles of the training showers.
+            showers: Their cells in the detector's order, ``(n, cell)``.
+        """
+        light: dict[int, NDArray[np.float64]] = {}
+        n_bins = len(_FAR_BINS)
+        for start in range(0, len(particles) if frame.centre_on_impact else 0, 1024):
+            part = particles.select(slice(start, start + 1024))
+            cells = np.take_along_axis(showers[start : start + 1024], frame.order(part), axis=1)
+            which = np.searchsorted(_FAR_BINS, frame.distance(part), side="right") - 1
+            exposure = np.broadcast_to(part["energy_gev"][:, None], which.shape)
+            far = ~frame.near(part)
+            for pdg in (0, *np.unique(part["pdg"]).tolist()):
+                chosen = far & ((part["pdg"] == pdg) | (pdg == 0))[:, None]
+                sums = [
+                    np.bincount(which[chosen], weights=values[chosen], minlength=n_bins)
+                    for values in (cells, exposure)
+                ]
+                light[pdg] = light.get(pdg, np.zeros((2, n_bins))) + np.stack(sums)
+        per_gev = {
+            pdg: tuple((cells / np.maximum(exposure, 1e-300)).tolist())
+            for pdg, (cells, exposure) in light.items()
+        }
+        return cls(_FAR_BINS, {0: (0.0,) * n_bins} | per_gev)
 
 
 @dataclass(frozen=True)
@@ -32,13 +104,13 @@ class CellFrame:
 
     Cells that are rolled over an edge are *far*: they lie more than half of the grid from the
     impact point, next to cells of a quite different distance. Models neither see them nor say
-    what is in them; they hold the few counts that far cells hold on average, in proportion to
-    the energy.
+    what is in them; they hold the little light that far cells hold on average
+    (`FarLight`).
 
     Attributes:
         geometry: The detector.
         centre_on_impact: Whether to roll.
-        far_light: Mean of a far cell per GeV, in the detector's unit.
+        far_light: What far cells hold on average.
 
     Raises:
         ConfigError: If a geometry that is no grid is to be rolled.
@@ -46,7 +118,7 @@ class CellFrame:
 
     geometry: DetectorGeometry
     centre_on_impact: bool = False
-    far_light: float = 0.0
+    far_light: FarLight | None = None
 
     def __post_init__(self) -> None:
         if self.centre_on_impact and not isinstance(self.geometry.layout, GridLayout):
@@ -87,10 +159,25 @@ class CellFrame:
         self, cells: NDArray[np.float32], particles: Particles
     ) -> NDArray[np.float32]:
         """Put into the far cells of a model's showers what far cells hold, ``(n, cell)``."""
-        if not self.centre_on_impact:
+        if not self.centre_on_impact or self.far_light is None:
             return cells
-        far = self.far_light * particles["energy_gev"][:, None]
-        return np.where(self.near(particles), cells, far.astype(np.float32))
+        means = self.far_light.means(particles, self.distance(particles))
+        return np.where(self.near(particles), cells, means.astype(np.float32))
+
+    def distance(self, particles: Particles) -> NDArray[np.int64]:
+        """Distance of the model's cells from the one that was hit, in cells, ``(n, cell)``.
+
+        It is the larger of the distances along x and y.
+        """
+        layout = self.geometry.layout
+        if not isinstance(layout, GridLayout):  # unreachable: checked by the constructor
+            raise TypeError
+        along = []
+        for axis, places in enumerate(self._places(particles, layout)):
+            hit = places[:, layout.cells[axis] // 2, None]
+            along.append(np.abs(places % layout.cells[axis] - hit))
+        distance: NDArray[np.int64] = np.maximum(along[0][:, :, None], along[1][:, None, :])
+        return distance.reshape(len(particles), -1)
 
     def _places(
         self, particles: Particles, layout: GridLayout
@@ -156,21 +243,3 @@ class Reflections:
             # Undo in reverse: where the last reflection took its cell from, and so on.
             order = np.where(flags[:, k : k + 1], reflected[name].ravel()[order], order)
         return order
-
-
-def far_light(frame: CellFrame, particles: Particles, showers: NDArray[Any]) -> float:
-    """Mean of a far cell per GeV of the incident particle, in the detector's unit.
-
-    Arguments:
-        frame: The model's frame of cells.
-        particles: Incident particles of the training showers.
-        showers: Their cells in the detector's order, ``(n, cell)``.
-    """
-    light, exposure = 0.0, 0.0
-    for start in range(0, len(particles), 1024):
-        part = particles.select(slice(start, start + 1024))
-        far = ~frame.near(part)
-        cells = np.take_along_axis(showers[start : start + 1024], frame.order(part), axis=1)
-        light += float((cells * far).sum())
-        exposure += float((far.sum(axis=1) * part["energy_gev"]).sum())
-    return light / exposure if exposure > 0 else 0.0

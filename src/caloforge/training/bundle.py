@@ -18,7 +18,7 @@ from safetensors.torch import save as save_tensors
 
 from caloforge.config import RunConfig, run_from_tables
 from caloforge.data.features import ConditionSet
-from caloforge.data.transforms import CellFrame
+from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.errors import BundleError, CaloforgeError
 from caloforge.geometry import DetectorGeometry
 from caloforge.nn import ShowerSpec
@@ -93,7 +93,7 @@ def write_bundle(
         OutputError: If the folder exists and ``force`` is not given, or cannot be written.
     """
     folder = new_folder(folder, force=force)
-    state = bundle.model.state_dict()
+    state, light = bundle.model.state_dict(), bundle.frame.far_light
     weights = save_tensors({name: t.detach().cpu().contiguous() for name, t in state.items()})
     table = {
         "format": FORMAT,
@@ -102,7 +102,7 @@ def write_bundle(
         "spec": bundle.spec.as_dict(),
         "conditions": bundle.conditions.as_dict(),
         "geometry": bundle.geometry.as_dict(),
-        "far_light": bundle.frame.far_light,
+        "far_light": light.as_dict() if light else None,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "n_parameters": sum(p.numel() for p in bundle.model.parameters()),
         "provenance": provenance(),
@@ -156,7 +156,8 @@ def read_bundle(folder: str | Path) -> Bundle:
         run = run_from_tables(table["run"], source=f"{folder} run")
         spec = ShowerSpec.from_dict(table["spec"], geometry)
         conditions = ConditionSet.from_dict(table["conditions"])
-        frame = CellFrame(geometry, run.data.centre_on_impact, float(table["far_light"]))
+        light = FarLight.from_dict(table["far_light"]) if table["far_light"] else None
+        frame = CellFrame(geometry, run.data.centre_on_impact, light)
         model = build_model(run, spec)
         model.load_state_dict(load_tensors(weights))
     except CaloforgeError as error:

@@ -26,7 +26,7 @@ from caloforge.data.features import ConditionSet
 from caloforge.data.sample import resolve
 from caloforge.data.shower_file import ShowerFile, read_showers
 from caloforge.data.split import balance, split_rows
-from caloforge.data.transforms import CellFrame, far_light
+from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.errors import ConfigError, DataFormatError
 from caloforge.nn import ShowerSpec
 from caloforge.output import new_file, new_folder
@@ -90,7 +90,8 @@ def prepare(run: RunConfig) -> Prepared:
     some = rng.permutation(len(train))[:_FOR_MEAN]
     spec = ShowerSpec.of(sample.geometry, conditions.dim, batch=datasets[0].batch(some, rng))
     frame = CellFrame(sample.geometry, run.data.centre_on_impact)
-    frame = replace(frame, far_light=far_light(frame, train.particles, train.showers))
+    light = FarLight.fit(frame, train.particles, train.showers)
+    frame = replace(frame, far_light=light)
     with ShowerFile(path) as file:
         digest = file.sha256()
     data = {
