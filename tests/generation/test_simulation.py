@@ -106,6 +106,7 @@ def test_counts_agree_with_the_intensity_on_average(make_bundle, particles):
     scaled = simulation.bundle.conditions.scaled(one, simulation.geometry)
     conditions = torch.from_numpy(scaled)
     mean = simulation.bundle.generator.sample(conditions, torch.empty(1, 0)).detach().numpy()
+    mean = simulation.bundle.frame.completed(mean, one)
     order = simulation._frame.order(one)
     expected = np.empty_like(mean)
     np.put_along_axis(expected, order, mean, axis=1)
