@@ -44,7 +44,6 @@ def measure(run_name: str, seed: int, work: Path) -> dict:
     from caloforge.training.run import train
 
     test = load_sample("zn-test")
-    started = time.monotonic()
     info: dict = {}
     if run_name == "nearest shower":
         training = load_sample("zn-train")
@@ -54,12 +53,17 @@ def measure(run_name: str, seed: int, work: Path) -> dict:
     else:
         folder = work / f"{run_name}-{seed}"
         run = load_run(run_name, [f"seed={seed}", "train.threads=1"])
-        resume = (folder / "checkpoint" / "last.ckpt").is_file()
-        bundle = train(run, folder, resume=resume, force=True)
+        bundle = folder / "bundle"
+        if not (bundle / "bundle.json").is_file():
+            resume = (folder / "checkpoint" / "last.ckpt").is_file()
+            train(run, folder, resume=resume, force=True)
         table = read_table(bundle)
-        info = {"training": table["training"], "parameters": table["n_parameters"]}
-        info["validation"] = table["metrics"]
-        info["training seconds"] = round(time.monotonic() - started, 1)
+        info = {
+            "training": table["training"],
+            "trained at": table["provenance"],
+            "parameters": table["n_parameters"],
+            "validation": table["metrics"],
+        }
         simulation = load(bundle)
         start = time.perf_counter()
         made = simulation.generate(test.particles, seed=seed)
@@ -73,7 +77,8 @@ def measure(run_name: str, seed: int, work: Path) -> dict:
             for key, metric in row.metrics.items()
             if metric.mean is not None
         }
-        figures[name]["lit_cells"] = row.observables["lit_cells"].mean.as_dict()
+    shapes = comparison.generated[0].observables.items()
+    figures["shapes"] = {name: shape.ratio.as_dict() for name, shape in shapes}
     return {
         "run": run_name,
         "seed": seed,
@@ -93,7 +98,9 @@ def draw() -> None:
         one = json.loads(path.read_text())
         found.setdefault(one["run"], []).append(one)
     some = next(iter(found.values()))[0]
-    head = ["", "seeds", *FIGURES.values(), "lit cells", "training [min]"]
+    shapes = {"width_x": "width x", "lit_cells": "lit cells", "peak_cell": "peak cell"}
+    head = ["", "seeds", *FIGURES.values(), *(f"{x}: W1 / floor" for x in shapes.values())]
+    head += ["training [min]", "showers/s"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines.append("| " + " | ".join(["floor (Geant4)", "", *_floor(some)]) + " |")
     for name, runs in found.items():
@@ -102,10 +109,17 @@ def draw() -> None:
             values = [run["model"][key]["value"] for run in runs if key in run["model"]]
             errors = [run["model"][key]["error"] for run in runs if key in run["model"]]
             cells.append(_with_spread(values, errors))
-        lit = [run["model"]["lit_cells"] for run in runs]
-        cells.append(_with_spread([x["value"] for x in lit], [x["error"] for x in lit]))
-        minutes = [run["training seconds"] / 60 for run in runs if "training seconds" in run]
-        cells.append(f"{statistics.mean(minutes):.1f}" if minutes else "")
+        for shape in shapes:
+            ratios = [run["shapes"][shape] for run in runs]
+            cells.append(
+                _with_spread([r["value"] for r in ratios], [r["error"] for r in ratios])
+            )
+        trained = [run for run in runs if "training" in run]
+        for values in (
+            [run["training"]["seconds since the last start"] / 60 for run in trained],
+            [run["showers per second, one thread"] for run in trained],
+        ):
+            cells.append(f"{statistics.mean(values):,.3g}" if values else "")
         lines.append("| " + " | ".join(cells) + " |")
     commits = sorted(
         {str(run["provenance"]["commit"]) for runs in found.values() for run in runs}
@@ -115,6 +129,7 @@ def draw() -> None:
         "",
         (
             "Mean over seeds ± bootstrap error by incident particle ± spread over seeds. "
+            "Times: one thread, both cores of the machine busy. "
             f"zn-test, {some['statement']}. Made by `python validation/tuned.py`, {dates[-1]}, "
             f"commit {', '.join(commits)}."
         ),
@@ -128,8 +143,7 @@ def _floor(run: dict) -> list[str]:
     for key in FIGURES:
         one = run["floor"].get(key)
         cells.append("1" if key == "w1_ratio" else f"{one['value']:.3g} ± {one['error']:.1g}")
-    one = run["floor"]["lit_cells"]
-    return [*cells, f"{one['value']:.3g} ± {one['error']:.1g}", ""]
+    return [*cells, "1", "1", "1", "", ""]
 
 
 def _with_spread(values: list[float], errors: list[float]) -> str:
