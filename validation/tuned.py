@@ -115,11 +115,9 @@ def draw() -> None:
                 _with_spread([r["value"] for r in ratios], [r["error"] for r in ratios])
             )
         trained = [run for run in runs if "training" in run]
-        for values in (
-            [run["training"]["seconds since the last start"] / 60 for run in trained],
-            [run["showers per second, one thread"] for run in trained],
-        ):
-            cells.append(f"{statistics.mean(values):,.3g}" if values else "")
+        minutes = [run["training"]["seconds since the last start"] / 60 for run in trained]
+        rates = [run["showers per second, one thread"] for run in trained]
+        cells += [f"{statistics.mean(x):,.3g}" if x else "" for x in (minutes, rates)]
         lines.append("| " + " | ".join(cells) + " |")
     commits = sorted(
         {str(run["provenance"]["commit"]) for runs in found.values() for run in runs}
