@@ -52,7 +52,7 @@ def judge(bundle: Path) -> dict[str, float]:
     simulation, mean over channels. ``lit``: lit cells over those of full simulation.
     """
     from caloforge.generation.simulation import load
-    from caloforge.training.run import prepare
+    from caloforge.training.preparation import prepare
 
     simulation = load(bundle)
     sample = prepare(simulation.bundle.run).validation.sample

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import Particles, load_sample
-from caloforge.data.transforms import CellFrame, FarLight, Reflections
+from caloforge.data.reflections import Reflections
+from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.errors import ConfigError
 from caloforge.geometry import DetectorGeometry, GridLayout, load_geometry
 

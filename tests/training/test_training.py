@@ -27,7 +27,8 @@ from caloforge.models import e2e_sae
 from caloforge.training.bundle import read_bundle
 from caloforge.training.callbacks import RoundKeeper
 from caloforge.training.checkpoint import read_checkpoint
-from caloforge.training.run import prepare, resumed, train
+from caloforge.training.preparation import prepare
+from caloforge.training.run import resumed, train
 from caloforge.types import Phase
 
 CALOFORGE = str(Path(sys.executable).with_name("caloforge"))

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-from caloforge.data.transforms import CellFrame, Reflections
+from caloforge.data.reflections import Reflections
+from caloforge.data.transforms import CellFrame
 from caloforge.types import ShowerBatch
 
 if TYPE_CHECKING:
