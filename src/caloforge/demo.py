@@ -118,7 +118,7 @@ def run_demo(
     for command in (
         f"caloforge generate {bundle} zn-test -o mine.h5 --seed 1",
         "caloforge evaluate zn-test mine.h5 -o mine-report",
-        "caloforge train zn-e2e-sae -o runs/tuned   # longer; others: caloforge models",
+        "caloforge models     # other models and run files, for caloforge train",
     ):
         console.print(f"  {escape(command)}", soft_wrap=True)
     return Demo(bundle, page, evaluation, seconds)
