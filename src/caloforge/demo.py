@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from caloforge.config import load_run
 from caloforge.data.sample import load_sample
+from caloforge.data.shower_file import read_showers
 from caloforge.data.split import split_rows
 from caloforge.generation.files import generate_file
 from caloforge.generation.nearest import NearestShower
@@ -95,7 +96,7 @@ def run_demo(
     training = load_sample(TRAIN)
     rows = split_rows(training.particles, fraction=baseline_run.data.validation_fraction).train
     samples = {
-        "e2e SAE": load(bundle).generate(test.particles, seed=seed),
+        "e2e SAE": read_showers(made.path),
         "mean regression": load(baseline).generate(test.particles, seed=seed),
         "nearest shower": NearestShower(training, rows).generate(test.particles, seed=seed),
     }

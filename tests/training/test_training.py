@@ -207,7 +207,8 @@ def test_diverging_run_stops_with_step_and_cure(rate, grid_run, tmp_path) -> Non
         train(grid_run(f"train.learning_rate={rate}", "train.clip=0"), tmp_path / "out")
 
 
-def test_interrupted_command_says_how_to_go_on(grid_run, tmp_path) -> None:
+def begun(grid_run, tmp_path):
+    """Start the command on a long run, and wait for its first checkpoint."""
     run = grid_run("train.steps=100000", "train.validate_every=5", "train.threads=1")
     (tmp_path / "run.toml").write_text(run.to_toml())
     folder = tmp_path / "out"
@@ -220,11 +221,25 @@ def test_interrupted_command_says_how_to_go_on(grid_run, tmp_path) -> None:
     while not (folder / "checkpoint" / "last.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.02)
+    return process, folder
+
+
+def test_interrupted_command_says_how_to_go_on(grid_run, tmp_path) -> None:
+    process, folder = begun(grid_run, tmp_path)
     process.send_signal(signal.SIGINT)
     _, printed = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Interrupted." in printed
     assert "--resume" in printed
+    assert "Traceback" not in printed
+    assert read_checkpoint(folder / "checkpoint" / "last.ckpt")["state_dict"]
+
+
+def test_terminated_command_leaves_a_run_to_resume(grid_run, tmp_path) -> None:
+    process, folder = begun(grid_run, tmp_path)
+    process.terminate()
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 143
     assert "Traceback" not in printed
     assert read_checkpoint(folder / "checkpoint" / "last.ckpt")["state_dict"]
 

@@ -10,7 +10,6 @@ row ``k % TILE`` of tile ``k // TILE``; rows that nobody asked for are filled wi
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +22,11 @@ from caloforge.generation.batches import rebatched
 from caloforge.generation.counts import check_cells, draw_counts, to_detector
 from caloforge.generation.random_numbers import check_seed, normal
 from caloforge.generation.trained_range import RangeCount
-from caloforge.training.bundle import read_bundle, read_table
+from caloforge.training.bundle import bundle_folder, read_bundle, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -270,10 +270,8 @@ def load(path: str | Path, *, device: str = "cpu", threads: int = 1) -> FastSimu
         BundleError: If there is none, or it is damaged, foreign, or of a newer version.
         ConfigError: If there is no such device, or no thread.
     """
-    folder = Path(path)
+    folder = bundle_folder(path)
     bundle = read_bundle(folder)
-    if not (folder / "bundle.json").is_file():
-        folder = folder / "bundle"
     digest = str(read_table(folder)["weights_sha256"])
     return FastSimulation(
         bundle, device=device, threads=threads, source=str(path), weights_sha256=digest

@@ -154,7 +154,9 @@ def _fit(
         try:
             trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None)
         except SystemExit as error:
-            # Lightning's answer to Ctrl-C; ours is that of all commands.
+            # Lightning's answer to Ctrl-C; ours is that of all commands. Another exit stands.
+            if not isinstance(error.__context__, KeyboardInterrupt):
+                raise
             if keeper.history:
                 console.print(f"go on with: caloforge train -o {folder} --resume")
             raise KeyboardInterrupt from error
@@ -176,7 +178,6 @@ def resumed(folder: str | Path) -> RunConfig:
 def _check_same(run: RunConfig, folder: Path) -> None:
     before = resumed(folder)
     if before != run:
-        _old, _new = before.as_dict(), run.as_dict()
         changed = sorted(_flat(run.as_dict()).items() ^ _flat(before.as_dict()).items())
         names = ", ".join(dict.fromkeys(name for name, _ in changed))
         msg = (
