@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from caloforge.data.features import DEFAULT_CONDITIONS
 from caloforge.errors import ConfigError
 from caloforge.models import MODELS
 from caloforge.models.checks import check_choice, check_positive
+from caloforge.toml_tables import from_table, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from caloforge.models import ModelConfig
 
-T = TypeVar("T")
 _SCHEDULES = ("constant", "one-cycle", "exponential")
 _OPTIMIZERS = ("adam", "adamw", "rmsprop")
 
@@ -164,36 +163,6 @@ class RunConfig:
         return "\n".join(lines) + "\n"
 
 
-def from_table(cls: type[T], table: Mapping[str, Any], *, where: str) -> T:
-    """Build a config dataclass from one TOML table, refusing unknown keys and wrong types.
-
-    Arguments:
-        cls: Frozen dataclass whose fields are the only valid keys.
-        table: Parsed table.
-        where: File and table name for the message, e.g. ``"zdc.toml [model]"``.
-
-    Returns:
-        An instance of ``cls``; missing keys take their defaults.
-
-    Raises:
-        ConfigError: On an unknown key or a value of the wrong type. A typo in a run file must
-            stop the run before it starts.
-    """
-    hints = get_type_hints(cls)
-    known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
-    values = {}
-    for key, value in table.items():
-        if key not in known:
-            msg = f"{where}: unknown key '{key}'; {_hint(key, known)}"
-            raise ConfigError(msg)
-        values[key] = _typed(value, hints[key], where=f"{where} {key}")
-    for f in fields(cls):  # type: ignore[arg-type]
-        if f.name not in values and f.default is MISSING and f.default_factory is MISSING:
-            msg = f"{where}: key '{f.name}' is missing"
-            raise ConfigError(msg)
-    return cls(**values)
-
-
 def run_names() -> tuple[str, ...]:
     """Return the names of the run files that come with caloforge."""
     folder = resources.files("caloforge") / "runs"
@@ -218,7 +187,7 @@ def load_run(name_or_path: str | Path, settings: Iterable[str] = ()) -> RunConfi
     elif Path(name).is_file():
         source, text = name, Path(name).read_text(encoding="utf-8")
     else:
-        msg = f"run file: found no '{name}', expected a TOML file; {_hint(name, run_names())}"
+        msg = f"run file: found no '{name}', expected a TOML file; {nearest(name, run_names())}"
         raise ConfigError(msg)
     try:
         tables = tomllib.loads(text)
@@ -239,7 +208,7 @@ def run_from_tables(tables: Mapping[str, Any], *, source: str) -> RunConfig:
     known = ("title", "seed", "data", "model", "train")
     for key in tables:
         if key not in known:
-            msg = f"{source}: unknown key '{key}'; {_hint(key, known)}"
+            msg = f"{source}: unknown key '{key}'; {nearest(key, known)}"
             raise ConfigError(msg)
     for key in ("data", "model", "train"):
         if not isinstance(tables.get(key, {}), dict):
@@ -251,7 +220,7 @@ def run_from_tables(tables: Mapping[str, Any], *, source: str) -> RunConfig:
         msg = f"{source} [model]: key 'name' is missing, expected one of {', '.join(MODELS)}"
         raise ConfigError(msg)
     if name not in MODELS:
-        msg = f"{source} [model]: unknown model '{name}'; {_hint(str(name), tuple(MODELS))}"
+        msg = f"{source} [model]: unknown model '{name}'; {nearest(str(name), tuple(MODELS))}"
         raise ConfigError(msg)
     run = RunConfig(
         model_name=name,
@@ -288,29 +257,6 @@ def _change(tables: dict[str, Any], setting: str) -> None:
     other = {"train.epochs": "steps", "train.steps": "epochs"}.get(key.strip())
     if other is not None:
         table.pop(other, None)
-
-
-def _typed(value: Any, hint: Any, *, where: str) -> Any:  # noqa: ANN401
-    if get_origin(hint) is tuple:
-        if not isinstance(value, (list, tuple)):
-            msg = f"{where}: found {value!r}, expected a list"
-            raise ConfigError(msg)
-        return tuple(_typed(item, get_args(hint)[0], where=where) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and (
-        not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))
-    ):
-        names = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
-        msg = f"{where}: found {value!r}, expected {names.get(hint, hint.__name__)}"
-        raise ConfigError(msg)
-    return value
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    known = tuple(known)
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
 
 
 def _toml(value: Any) -> str:  # noqa: ANN401

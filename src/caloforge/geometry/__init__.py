@@ -2,7 +2,12 @@
 
 from caloforge.geometry.channels import Channel, ChannelSet
 from caloforge.geometry.cylinder import CylinderLayer, CylinderLayout
-from caloforge.geometry.detector import DetectorGeometry, detector_names, load_geometry
+from caloforge.geometry.detector import (
+    DetectorGeometry,
+    detector_names,
+    load_geometry,
+    read_description,
+)
 from caloforge.geometry.grid import GridLayout
 
 __all__ = [
@@ -14,4 +19,5 @@ __all__ = [
     "GridLayout",
     "detector_names",
     "load_geometry",
+    "read_description",
 ]

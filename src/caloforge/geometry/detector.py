@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _KEYS = ("name", "title", "kind", "response", "front_face_z_cm", "grid", "layers", "channels")
+# A table of the same file that is not about cells: how `caloforge simulate` builds the detector.
+_OTHER = "construction"
 _EXAMPLE = "caloforge/geometry/detectors/zn.toml"
 
 
@@ -145,9 +147,10 @@ class DetectorGeometry:
             GeometryError: If a key is unknown, missing, or has an unusable value.
         """
         for key in table:
-            if key not in _KEYS:
-                close = difflib.get_close_matches(key, _KEYS, n=1)
-                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(_KEYS)}"
+            if key not in (*_KEYS, _OTHER):
+                known = (*_KEYS, _OTHER)
+                close = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
                 msg = f"{source}: unknown key '{key}'; {hint}"
                 raise GeometryError(msg)
         try:
@@ -215,12 +218,32 @@ def load_geometry(name_or_path: str | Path) -> DetectorGeometry:
     Raises:
         GeometryError: If there is none, or the file is not a detector description.
     """
+    table, source = read_description(name_or_path)
+    return DetectorGeometry.from_dict(table, source=source)
+
+
+def read_description(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
+    """Read the TOML file of a detector, the table ``[construction]`` included.
+
+    Arguments:
+        name_or_path: Name of a detector that comes along, or the path of a file.
+
+    Returns:
+        The content as it stands, and the name of the file for messages.
+
+    Raises:
+        GeometryError: If there is no such file, or it is not TOML.
+    """
     path = Path(name_or_path)
     if str(name_or_path) in detector_names():
         resource = resources.files("caloforge.geometry") / "detectors" / f"{name_or_path}.toml"
         text, source = resource.read_text(encoding="utf-8"), f"{name_or_path}.toml"
     elif path.is_file():
-        text, source = path.read_text(encoding="utf-8"), str(path)
+        try:
+            text, source = path.read_text(encoding="utf-8"), str(path)
+        except UnicodeDecodeError as error:
+            msg = f"{path}: not a text file, expected a detector description in TOML"
+            raise GeometryError(msg) from error
     else:
         close = difflib.get_close_matches(str(name_or_path), detector_names(), n=1)
         hint = f"did you mean '{close[0]}'?" if close else "give the path of a TOML file"
@@ -230,8 +253,7 @@ def load_geometry(name_or_path: str | Path) -> DetectorGeometry:
         )
         raise GeometryError(msg)
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text), source
     except tomllib.TOMLDecodeError as error:
         msg = f"{source}: not valid TOML ({error})"
         raise GeometryError(msg) from error
-    return DetectorGeometry.from_dict(table, source=source)
