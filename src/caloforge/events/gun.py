@@ -14,10 +14,11 @@ from caloforge.data import Particles
 from caloforge.data.columns import did_you_mean
 from caloforge.errors import ConfigError
 from caloforge.events import draws
+from caloforge.events.laws import as_weight, checked_table
 from caloforge.events.positions import Point, PositionLaw, position_from
 from caloforge.events.species import Species, find_species
 from caloforge.events.spectra import Spectrum, spectrum_from
-from caloforge.events.toml_tables import PerPlane, as_list, as_table, as_weight, from_table
+from caloforge.toml_tables import PerPlane, as_list, as_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -214,7 +215,9 @@ def gun_from_table(table: Mapping[str, Any], *, name: str, source: str) -> Gun:
         weight = as_weight(law.pop("weight", 1.0), where=f"{where} weight")
         positions.append((weight, position_from(law, where=where)))
     _check_weights([weight for weight, _ in positions], where=f"{source} [[positions]]")
-    direction = from_table(Direction, table.get("direction", {}), where=f"{source} [direction]")
+    direction = checked_table(
+        Direction, table.get("direction", {}), where=f"{source} [direction]"
+    )
     return Gun(name, kinds, tuple(positions), direction, dict(table))
 
 

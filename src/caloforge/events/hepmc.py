@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caloforge.data import Particles
-from caloforge.errors import ConfigError, DataFormatError
+from caloforge.errors import DataFormatError, MissingExtraError
 from caloforge.events.species import NEUTRINOS, species_of
 from caloforge.events.transport import to_front_face
 
@@ -44,8 +44,9 @@ def read_hepmc(
 ) -> tuple[Particles, dict[str, Any]]:
     """Read the particles of an event file that hit the front face of a detector.
 
-    Final-state particles (status 1) that fly to the detector's side are carried to its front
-    face by `to_front_face`; those that hit it are kept, in the order of the file. Mass and
+    Final-state particles (status 1), and those that the generator let decay behind the face,
+    are carried to it by `to_front_face` if they fly to the detector's side; those that hit it
+    are kept, in the order of the file; their decay products are not. Mass and
     charge are those of the package `particle`, momenta those of the file; the energy follows.
     Neutrinos are left out. One event is held in memory at a time, the file may be compressed
     (gzip). Event weights are not used.
@@ -60,7 +61,7 @@ def read_hepmc(
         counts of events, particles seen and kept, and those dropped by reason.
 
     Raises:
-        ConfigError: If pyhepmc is not installed.
+        MissingExtraError: If pyhepmc is not installed.
         DataFormatError: If the file is damaged or cut off, or no particle hits the face.
     """
     counts: Counter[str] = Counter()
@@ -71,7 +72,7 @@ def read_hepmc(
         counts["events"] += 1
         if len(weights) < 2:
             weights.add(tuple(event.weights))
-        candidates = _candidates(event, beamline.face.beam, counts, dropped, path)
+        candidates = _candidates(event, beamline, counts, dropped, path)
         columns = _arrivals(candidates, beamline, dropped)
         columns["event"] = np.full(len(columns["pdg"]), event.event_number)
         kept.append(columns)
@@ -104,14 +105,18 @@ def read_hepmc(
 
 def _candidates(
     event: Any,  # noqa: ANN401 - a GenEvent, whose package may be absent
-    beam: int,
+    beamline: Beamline,
     counts: Counter[str],
     dropped: Counter[str],
     path: Path,
 ) -> _Candidates:
     """Return the final-state particles of known kind that fly to the detector's side."""
-    table = event.numpy.particles
+    table, beam = event.numpy.particles, beamline.face.beam
+    cm = _CM_PER_UNIT[event.length_unit.name]
     final = np.asarray(table.status) == _FINAL
+    behind = np.asarray(event.numpy.vertices.z) * cm * beam > beamline.face.z_cm * beam
+    for k in np.flatnonzero(behind).tolist():
+        final[[mother.id - 1 for mother in event.vertices[k].particles_in]] = True
     pdg = np.array(table.pid, dtype=np.int64)
     momentum = np.stack((table.px, table.py, table.pz), axis=1)
     if not np.isfinite(momentum[final]).all():
@@ -141,7 +146,7 @@ def _candidates(
     return _Candidates(
         pdg[rows],
         momentum[rows] * _GEV_PER_UNIT[event.momentum_unit.name],
-        vertex * _CM_PER_UNIT[event.length_unit.name],
+        vertex * cm,
     )
 
 
@@ -188,10 +193,10 @@ def _events(path: Path) -> Iterator[Any]:
     what passes through `_Tap` tells both from the true end.
     """
     try:
-        import pyhepmc  # type: ignore[import-untyped,import-not-found,unused-ignore]
+        import pyhepmc
     except ImportError as error:
-        msg = "pyhepmc is not installed, and HepMC files need it; pip install 'caloforge[sim]'"
-        raise ConfigError(msg) from error
+        msg = "pyhepmc is not installed; pip install 'caloforge[sim]' to read HepMC files"
+        raise MissingExtraError(msg) from error
 
     with open_text(path) as file, _silent(pyhepmc.Setup):
         tap = _Tap(file)

@@ -105,6 +105,7 @@ def incident_particles(
         ConfigError: If both sources are given, ``n`` is missing or more than a file holds, or
             the gun or seed is wrong.
         DataFormatError: If the file is not what it should be.
+        MissingExtraError: If the file needs pyhepmc, and it is not installed.
         GeometryError: If there is no such detector, or its description is wrong.
 
     Example:

@@ -10,7 +10,8 @@ import numpy as np
 
 from caloforge.errors import ConfigError
 from caloforge.events.draws import normal
-from caloforge.events.toml_tables import PerPlane, by_law
+from caloforge.events.laws import by_law
+from caloforge.toml_tables import PerPlane  # noqa: TC001 - the type is read at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

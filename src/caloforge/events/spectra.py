@@ -10,7 +10,7 @@ import numpy as np
 
 from caloforge.errors import ConfigError
 from caloforge.events.draws import normal, pick
-from caloforge.events.toml_tables import by_law
+from caloforge.events.laws import by_law
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
