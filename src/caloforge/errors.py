@@ -44,3 +44,13 @@ class OutputError(CaloforgeError, OSError):
 
 class TrainingError(CaloforgeError, RuntimeError):
     """Training cannot go on, e.g. because a loss is not finite."""
+
+
+class SimulationError(CaloforgeError, RuntimeError):
+    """Full simulation cannot go on: Geant4, a worker or the cluster failed."""
+
+
+class MissingExtraError(CaloforgeError, ImportError):
+    """An optional package is not installed."""
+
+    exit_code = 2

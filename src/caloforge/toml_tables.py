@@ -25,8 +25,8 @@ def from_table(cls: type[T], table: Any, *, where: str) -> T:  # noqa: ANN401 - 
 
     Arguments:
         cls: Frozen dataclass whose fields are the only valid keys. A field is ``str``,
-            ``bool``, ``int``, ``float``, a tuple or `PerPlane` of those, a mapping from names to
-            numbers, another such dataclass (a table in the table), or one of them or ``None``.
+            ``bool``, ``int``, ``float``, a tuple or `PerPlane` of those, a mapping from names
+            to numbers, another such dataclass (a table in the table), or one or ``None``.
         table: Parsed table.
         where: File and table, for messages, e.g. ``"zdc.toml [model]"``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,11 +114,13 @@ class CylinderLayout:
         return np.concatenate(centres)
 
     def as_dict(self) -> list[dict[str, Any]]:
-        """Return the TOML tables of this layout."""
-        return [
-            {"r_edges_mm": list(layer.r_edges_mm), "n_angles": layer.n_angles}
-            for layer in self.layers
-        ]
+        """Return the TOML tables of this layout; equal layers in a row share one."""
+        tables: list[dict[str, Any]] = []
+        for layer, equal in groupby(self.layers):
+            tables.append({"r_edges_mm": list(layer.r_edges_mm), "n_angles": layer.n_angles})
+            if (repeat := len(list(equal))) > 1:
+                tables[-1]["repeat"] = repeat
+        return tables
 
     @classmethod
     def from_dict(cls, tables: list[Mapping[str, Any]]) -> CylinderLayout:
@@ -127,5 +129,6 @@ class CylinderLayout:
             tuple(
                 CylinderLayer(tuple(map(float, t["r_edges_mm"])), int(t.get("n_angles", 1)))
                 for t in tables
+                for _ in range(int(t.get("repeat", 1)))
             )
         )
