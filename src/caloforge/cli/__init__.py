@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": "Train, generate and evaluate on the showers that come along.",
     "info": "Say what a shower file or a bundle holds.",
+    "simulate": "Simulate showers with Geant4.",
     "train": "Train a model as a run file says.",
     "generate": "Make showers for incident particles with a trained model.",
     "evaluate": "Compare generated showers with full simulation.",

@@ -1,0 +1,138 @@
+"""What a run makes: its showers, their seeds, and the pieces in which they are made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caloforge import __version__
+from caloforge.data import PARTICLE_COLUMNS, Particles
+from caloforge.errors import ConfigError
+from caloforge.simulation.chunks import Chunk, costs, cut
+from caloforge.simulation.frames import pack
+from caloforge.simulation.progress import Work
+from caloforge.simulation.seeds import shower_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from caloforge.events import IncidentParticles
+    from caloforge.simulation.setup import Setup
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which showers a run makes, and everything that they depend on.
+
+    Attributes:
+        setup: Detector and physics.
+        incident: All incident particles.
+        repeats: Showers of each.
+        seed: Of the run.
+        only: Numbers of the showers to make, ascending; empty for all.
+        engine: What makes showers, ``"module:Class"``.
+    """
+
+    setup: Setup
+    incident: IncidentParticles
+    repeats: int
+    seed: int
+    only: tuple[int, ...]
+    engine: str
+
+    @cached_property
+    def numbers(self) -> NDArray[np.int64]:
+        """Number of each shower of the output, ``(n,)``, ascending."""
+        n = len(self.incident) * self.repeats
+        if not self.only:
+            return np.arange(n)
+        if not 0 <= self.only[0] <= self.only[-1] < n:
+            wrong = next(k for k in self.only if not 0 <= k < n)
+            msg = f"--only {wrong}: found no such shower, expected 0 to {n - 1}"
+            raise ConfigError(msg)
+        return np.array(self.only, dtype=np.int64)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows of the particles that are simulated, ascending."""
+        return np.unique(self.numbers // self.repeats)
+
+    @cached_property
+    def chosen(self) -> Particles:
+        """The particles that are simulated."""
+        return self.incident.particles.select(self.rows)
+
+    @property
+    def missed(self) -> int:
+        """How many of these miss the detector."""
+        return int(self.incident.misses[self.rows].sum())
+
+    @cached_property
+    def costs(self) -> NDArray[np.int64]:
+        """Expected cost of each shower, ``(n,)``."""
+        row = self.numbers // self.repeats
+        return costs(self.incident.particles["energy_gev"][row], self.incident.misses[row])
+
+    @cached_property
+    def chunks(self) -> list[Chunk]:
+        """Pieces of work."""
+        return cut(self.costs)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of all columns of the particles."""
+        digest = hashlib.sha256()
+        table = self.incident.particles
+        columns = {"incident": table.incident, **table.columns}
+        for name in sorted(columns):
+            column = columns[name]
+            digest.update(f"{name}\n".encode())
+            digest.update(column.astype(column.dtype.newbyteorder("<")).tobytes())
+        return digest.hexdigest()
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that must be the same for a run to go on, as JSON keeps it."""
+        settings = {
+            **self.setup.as_dict(),
+            "n": len(self.incident),
+            "repeats": self.repeats,
+            "seed": self.seed,
+            "only": self.only,
+            "particles": self.sha256,
+            "caloforge": __version__,
+            "engine": self.engine,
+        }
+        return dict(json.loads(json.dumps(settings)))
+
+    def work(self, chunk: Chunk) -> Work:
+        """How much a chunk counts for progress."""
+        row = self.numbers[chunk.start : chunk.stop] // self.repeats
+        energy = float(self.incident.particles["energy_gev"][row].sum())
+        return Work(chunk.stop - chunk.start, energy, chunk.cost)
+
+    def task(self, chunk: Chunk, common: Mapping[str, Any]) -> bytes:
+        """Return all that a worker must know to make a chunk."""
+        numbers = self.numbers[chunk.start : chunk.stop]
+        rows, row = np.unique(numbers // self.repeats, return_inverse=True)
+        seeds = [shower_seed(self.seed, int(k)) for k in numbers]
+        arrays = {
+            **self.arrays(self.incident.particles.select(rows)),
+            "row": row.astype(np.int64),
+            "seed": np.array(seeds, dtype=np.uint64),
+            "miss": self.incident.misses[rows][row],
+            "number": numbers,
+        }
+        return pack({**common, "start": chunk.start}, arrays)
+
+    @staticmethod
+    def arrays(particles: Particles) -> dict[str, NDArray[Any]]:
+        """Return the columns that an engine needs."""
+        columns = {name: particles[name] for name in PARTICLE_COLUMNS}
+        return {"incident": particles.incident, **columns}
