@@ -180,7 +180,7 @@ def test_lengths(text: str, mm: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "mm", "1 inch", "-1mm", "1.2.3mm", "1,5mm"])
 def test_what_is_no_length_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="expected a length such as 0.1mm"):
+    with pytest.raises(ConfigError, match="expected a length such as"):
         length_mm(text, where="--cut")
 
 
@@ -189,7 +189,7 @@ def test_what_is_no_length_is_refused(text: str) -> None:
     [
         (
             ("FTFP_BRT", "option0", 0.1),
-            "--physics: found 'FTFP_BRT', .*did you mean 'FTFP_BERT'",
+            r"found 'FTFP_BRT', .*did you mean 'FTFP_BERT'",
         ),
         (("FTFP_BERT", "opt1", 0.1), "--em: found 'opt1', expected one of option0"),
         (("FTFP_BERT", "option0", 0.0), "--cut: found 0 mm, expected"),

@@ -154,8 +154,9 @@ class Engine:
         gun.SetParticleEnergy(energy)
         gun.SetParticlePosition(g4.G4ThreeVector(*(at * g4.mm for at in position)))
         gun.SetParticleMomentumDirection(g4.G4ThreeVector(*direction))
-        # MixMax has a stream of its own for every four numbers of 32 bits.
-        self._random.setSeeds([seed & 0xFFFFFFFF, seed >> 32, 0, 0])
+        # MixMax has a stream of its own for every four numbers of 32 bits but four zeros, with
+        # which it gives nothing but zeros.
+        self._random.setSeeds([seed & 0xFFFFFFFF, seed >> 32, int(seed == 0), 0])
         self._rng = np.random.Generator(np.random.Philox(key=seed))
         self._finished.clear()
         self._manager.BeamOn(1)
