@@ -109,8 +109,9 @@ def cluster_workers(address: str) -> Iterator[Workers]:
         )
         try:
             client = distributed.Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            reason = " ".join(str(error).split())[:200]
+        # Dask asserts that a scheduler file has an address.
+        except (OSError, ValueError, TypeError, KeyError, AssertionError) as error:
+            reason = " ".join(str(error).split())[:200] or "not its file"
             msg = (
                 f"--cluster {address}: no Dask scheduler answers ({reason}); start one with "
                 "`dask scheduler`, or leave --cluster out to use this machine"

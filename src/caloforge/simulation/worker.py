@@ -186,11 +186,11 @@ def check(task: bytes) -> str:
                 child.ask({"do": "check"}, frame)
                 child.answer()
         except ChildDiedError as error:
+            words = _drop()
             _check_goes_on(frame.header)
             if attempt == _TRIES:
-                msg = f"the Geant4 process died while starting ({_drop()})"
+                msg = f"the Geant4 process died while starting ({words})"
                 raise SimulationError(msg) from error
-            _drop()
         else:
             return json.dumps(child.description)
     raise AssertionError
@@ -224,9 +224,9 @@ def simulate_chunk(task: bytes) -> bytes:
                 made.append(Sparse(arrays["cells"], arrays["values"], reply.header["cpu"]))
             child.shorten_log()
         except ChildDiedError as error:
+            words = _drop()
             _check_goes_on(header)
             deaths = deaths + 1 if len(made) == before else 1
-            words = _drop()
             if deaths == _TRIES:
                 msg = (
                     f"{_name(frame, len(made))} killed its process {_TRIES} times ({words}); "
