@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from caloforge.cli import main
 from caloforge.config import load_run, run_from_tables
 from caloforge.data import load_sample, write_particles
-from caloforge.geometry import DetectorGeometry
+from caloforge.geometry import DetectorGeometry, read_description
+from caloforge.simulation.setup import Setup
 from caloforge.training.run import train
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -68,3 +69,10 @@ def test_links_lead_to_files(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if not link.startswith("http"):
             assert (page.parent / link).exists(), link
+
+
+def test_construction_tables_of_the_simulation_page_can_be_built() -> None:
+    for table, name in zip(blocks("simulation.md", "toml"), ("zn", "cylinder"), strict=True):
+        description = read_description(name)[0]
+        description["construction"] = tomllib.loads(table)["construction"]
+        assert Setup(description, "docs").calorimeter.half_size_mm[2] > 0

@@ -51,6 +51,6 @@ class SimulationError(CaloforgeError, RuntimeError):
 
 
 class MissingExtraError(CaloforgeError, ImportError):
-    """An optional package is not installed."""
+    """An optional package is not installed, or the data that it needs."""
 
     exit_code = 2

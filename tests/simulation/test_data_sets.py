@@ -38,7 +38,7 @@ def official(folder: Path) -> None:
 
 
 def test_missing_data_are_said_in_one_line_with_the_cure(nowhere: Path) -> None:
-    with pytest.raises(SimulationError, match=r"found no G4EMLOW8.8 .G4LEDATA.") as caught:
+    with pytest.raises(MissingExtraError, match=r"found no G4EMLOW8.8 .G4LEDATA.") as caught:
         use_data_sets()
     text = str(caught.value)
     assert "caloforge simulate --fetch-data" in text

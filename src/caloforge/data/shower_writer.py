@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 # small as any, and still gives one shower in a millisecond.
 _CHUNK_BYTES = 512 * 1024
 _COLUMN_ROWS = 4096
-_PACKED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
 
 class ShowerWriter:
@@ -53,6 +52,7 @@ class ShowerWriter:
         provenance: Where the showers come from: anything that JSON can hold.
         dtype: Type of the cells; by default uint16 for counts, else float32. Use uint32 for
             counts above 65535.
+        compression: gzip level, 1 (fast) to 9 (a quarter smaller, and slower to write).
         force: Whether an existing file may be replaced.
 
     Raises:
@@ -68,6 +68,7 @@ class ShowerWriter:
         *,
         provenance: Mapping[str, Any],
         dtype: DTypeLike | None = None,
+        compression: int = 1,
         force: bool = False,
     ) -> None:
         self.path = Path(path)
@@ -75,6 +76,7 @@ class ShowerWriter:
         self.n_showers = 0
         self._dtype = np.dtype(dtype or (np.uint16 if geometry.counts else np.float32))
         self._provenance = json.dumps(dict(provenance))
+        self._packed = {"compression": "gzip", "compression_opts": compression, "shuffle": True}
         self._force = force
         self._stack = ExitStack()
         self._names: tuple[str, ...] | None = None
@@ -168,7 +170,7 @@ class ShowerWriter:
                 maxshape=(None,),
                 chunks=(_COLUMN_ROWS,),
                 dtype=column.dtype,
-                **_PACKED,
+                **self._packed,
             )
             dataset.attrs["unit"] = "s" if name == CPU_SECONDS else unit_of(name)
         n_cells = self.geometry.n_cells
@@ -179,7 +181,7 @@ class ShowerWriter:
             maxshape=(None, n_cells),
             chunks=(rows, n_cells),
             dtype=self._dtype,
-            **_PACKED,
+            **self._packed,
         )
         dataset.attrs["unit"] = self.geometry.unit
         self._names = tuple(columns)

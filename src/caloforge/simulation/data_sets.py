@@ -78,8 +78,8 @@ def use_data_sets() -> tuple[DataSet, ...]:
     """Point Geant4 at its data, before it is imported; never asks, never downloads.
 
     Raises:
-        MissingExtraError: If geant4-pybind is not installed.
-        SimulationError: If data that are needed are missing.
+        MissingExtraError: If geant4-pybind is not installed, or data that are needed are
+            missing.
     """
     check_installed()
     data_sets = find_data_sets()
@@ -87,7 +87,7 @@ def use_data_sets() -> tuple[DataSet, ...]:
     if missing:
         names = ", ".join(f"{d.official} ({d.variable})" for d in missing)
         msg = f"Geant4 data: found no {names}; {CURE}"
-        raise SimulationError(msg)
+        raise MissingExtraError(msg)
     for data_set in data_sets:
         if data_set.path is not None:
             os.environ[data_set.variable] = str(data_set.path)

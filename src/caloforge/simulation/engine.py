@@ -34,8 +34,8 @@ class Engine:
         setup: Detector, physics list and cut.
 
     Raises:
-        MissingExtraError: If geant4-pybind is not installed.
-        SimulationError: If Geant4's data are missing, or this process has had an engine.
+        MissingExtraError: If geant4-pybind or Geant4's data are not installed.
+        SimulationError: If this process has had an engine.
         GeometryError: If the detector cannot be built.
     """
 
