@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _KEYS = ("name", "title", "kind", "response", "front_face_z_cm", "grid", "layers", "channels")
-# A table of the same file that is not about cells: how `caloforge simulate` builds the detector.
+# A table of the same file that is not about cells: how `caloforge simulate` builds it.
 _OTHER = "construction"
 _EXAMPLE = "caloforge/geometry/detectors/zn.toml"
 
