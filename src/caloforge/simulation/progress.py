@@ -101,7 +101,7 @@ class SimulationProgress:
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=done, rates=self.rates())
         else:
-            self._line(f"{done:,} of {self._total.showers:,} showers  {self.rates()}")
+            self._line(f"{done:,} of {self._total.showers:,} showers  {self.rates()}".rstrip())
 
     def rates(self) -> str:
         """Return showers/s, GeV/s and time left as text; empty before the first chunk."""
