@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError
-from caloforge.simulation.light import LightModel, velocity
+from caloforge.simulation.light import LightModel, slowing_down, velocity
 
 QUARTZ = LightModel(1.458, (300.0, 570.0), 0.37, 0.147)
 THETA = 1 / 1.458  # cosine of the Cherenkov angle at the speed of light
@@ -70,6 +70,40 @@ def test_attenuation_leaves_one_e_th_after_its_length() -> None:
 def test_velocity_from_length_and_time() -> None:
     length, time = np.array([299.792458, 149.896229, 0.0, 1.0]), np.array([1.0, 1.0, 0.0, 0.0])
     np.testing.assert_allclose(velocity(length, time), [1.0, 0.5, 0.0, 1.0])
+
+
+def test_a_track_that_loses_nothing_keeps_its_velocity() -> None:
+    beta = np.array([0.3, 0.9, 0.999, 1.0])
+    parts = list(slowing_down(beta, np.zeros(4), 0.511))
+    assert sum(share for share, _ in parts) == pytest.approx(1)
+    for _, here in parts:
+        np.testing.assert_allclose(here, beta, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("mass", "gamma", "lost"), [(0.511, 3.0, 0.4), (938.3, 2.0, 200.0)])
+def test_light_of_a_slowing_track_is_that_of_many_short_steps(
+    mass: float, gamma: float, lost: float
+) -> None:
+    open_fibre = LightModel(1.458, (300.0, 570.0), 1.458, 1.0)
+
+    def light(beta: np.ndarray) -> np.ndarray:
+        return open_fibre.photons(1, beta, 1.0, 1.0, 0.0)
+
+    first = np.array([np.sqrt(1 - gamma**-2)])
+    found = sum(
+        share * light(beta) for share, beta in slowing_down(first, np.array([lost]), mass)
+    )
+    here = gamma - (np.arange(10_000) + 0.5) / 10_000 * lost / mass
+    assert found == pytest.approx(light(np.sqrt(1 - here**-2)).mean(), rel=1e-3)
+
+
+def test_a_track_that_stops_gives_less_light_than_at_its_first_velocity() -> None:
+    first, mass = np.array([0.9]), 0.511
+    kinetic = mass * (1 / np.sqrt(1 - first**2) - 1)
+    parts = list(slowing_down(first, kinetic, mass))
+    assert all((beta < first).all() for _, beta in parts)
+    light = sum(share * QUARTZ.photons(1, beta, THETA, 1.0, 0.0) for share, beta in parts)
+    assert light < 0.8 * QUARTZ.photons(1, first, THETA, 1.0, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import GridLayout
-from caloforge.simulation.light import LightModel, velocity
+from caloforge.simulation.light import LightModel, slowing_down, velocity
 from caloforge.simulation.materials import Material  # noqa: TC001 - read by toml_tables
 from caloforge.toml_tables import from_table
 
@@ -174,7 +174,7 @@ class FibreCalorimeter:
             recorder = TrackRecorder(names[0])
             recorder.SetFilter(light_giving)
             detector.RegisterPrimitive(recorder)
-            self._recorders.append((charge, recorder))
+            self._recorders.append((charge, mass / g4.MeV, recorder))
             self._kept.append(light_giving)
         self._kept.append(detector)
         self._fibre.SetSensitiveDetector(detector)
@@ -197,14 +197,18 @@ class FibreCalorimeter:
     def mean_photons(self) -> NDArray[np.float64]:
         """Return the mean photons of each fibre from the steps noted, ``(n_cells,)``."""
         mean = np.zeros(self.grid.n_cells)
-        for charge, recorder in self._recorders:
+        for charge, mass, recorder in self._recorders:
             if not recorder.steps:
                 continue
-            x, y, z, cos_z, length, time = np.array(recorder.steps).reshape(-1, 6).T
+            steps = np.array(recorder.steps).reshape(-1, 7).T
+            x, y, z, cos_z, length, time, deposit = steps
             recorder.steps.clear()
-            light = self.table.light.photons(
-                charge, velocity(length, time), cos_z, length, 2 * self.half_size_mm[2] - z
-            )
+            to_read_out = 2 * self.half_size_mm[2] - z
+            light = np.zeros(len(x))
+            for share, beta in slowing_down(velocity(length, time), deposit, mass):
+                light += self.table.light.photons(
+                    charge, beta, cos_z, share * length, to_read_out
+                )
             mean += np.bincount(self._cell(x, y), light, minlength=self.grid.n_cells)
         return mean
 

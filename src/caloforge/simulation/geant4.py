@@ -90,14 +90,14 @@ class Actions(g4.G4VUserActionInitialization):
 class TrackRecorder(g4.G4VPrimitiveScorer):
     """Notes every step that a filter in C++ lets through.
 
-    A step becomes six numbers, as few as light needs: each costs a call from C++ to Python.
+    A step becomes seven numbers, as few as light needs: each costs a call from C++ to Python.
 
     Arguments:
         name: Name in Geant4.
 
     Attributes:
-        steps: x, y, z of the start in mm, cosine to the z axis, length in mm, time in ns, of
-            one step after the other.
+        steps: x, y, z of the start in mm, cosine to the z axis, length in mm, time in ns and
+            energy deposited in MeV, of one step after the other.
     """
 
     def __init__(self, name: str) -> None:
@@ -117,5 +117,6 @@ class TrackRecorder(g4.G4VPrimitiveScorer):
             step.GetDeltaPosition().cosTheta(),
             step.GetStepLength(),
             step.GetDeltaTime(),
+            step.GetTotalEnergyDeposit(),
         )
         return True
