@@ -217,7 +217,7 @@ def test_missing_run_data_name_the_cure(tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("Error: Geant4 data: found no ")
     assert "caloforge simulate --fetch-data" in done.stderr
     assert done.stderr.count("\n") == 1
