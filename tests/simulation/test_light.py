@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError
-from caloforge.simulation.light import LightModel, slowing_down, velocity
+from caloforge.simulation.light import LightModel, slowing_down
 
 QUARTZ = LightModel(1.458, (300.0, 570.0), 0.37, 0.147)
 THETA = 1 / 1.458  # cosine of the Cherenkov angle at the speed of light
@@ -65,11 +65,6 @@ def test_attenuation_leaves_one_e_th_after_its_length() -> None:
     near, far = dull.photons(1, [1.0, 1.0], THETA, 1.0, [0.0, 2000.0])
     assert far / near == pytest.approx(np.exp(-1))
     assert near == pytest.approx(float(QUARTZ.photons(1, 1.0, THETA, 1.0, 0.0)))
-
-
-def test_velocity_from_length_and_time() -> None:
-    length, time = np.array([299.792458, 149.896229, 0.0, 1.0]), np.array([1.0, 1.0, 0.0, 0.0])
-    np.testing.assert_allclose(velocity(length, time), [1.0, 0.5, 0.0, 1.0])
 
 
 def test_a_track_that_loses_nothing_keeps_its_velocity() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from caloforge.errors import GeometryError
 from caloforge.geometry import GridLayout
-from caloforge.simulation.light import LightModel, slowing_down, velocity
+from caloforge.simulation.light import LightModel, slowing_down
 from caloforge.simulation.materials import Material  # noqa: TC001 - read by toml_tables
 from caloforge.toml_tables import from_table
 
@@ -201,11 +201,11 @@ class FibreCalorimeter:
             if not recorder.steps:
                 continue
             steps = np.array(recorder.steps).reshape(-1, 7).T
-            x, y, z, cos_z, length, time, deposit = steps
+            x, y, z, cos_z, length, first, deposit = steps
             recorder.steps.clear()
             to_read_out = 2 * self.half_size_mm[2] - z
             light = np.zeros(len(x))
-            for share, beta in slowing_down(velocity(length, time), deposit, mass):
+            for share, beta in slowing_down(first, deposit, mass):
                 light += self.table.light.photons(
                     charge, beta, cos_z, share * length, to_read_out
                 )

@@ -96,8 +96,8 @@ class TrackRecorder(g4.G4VPrimitiveScorer):
         name: Name in Geant4.
 
     Attributes:
-        steps: x, y, z of the start in mm, cosine to the z axis, length in mm, time in ns and
-            energy deposited in MeV, of one step after the other.
+        steps: x, y, z of the start in mm, cosine to the z axis, length in mm, velocity
+            at the start in c and energy deposited in MeV, of one step after the other.
     """
 
     def __init__(self, name: str) -> None:
@@ -109,14 +109,17 @@ class TrackRecorder(g4.G4VPrimitiveScorer):
 
     def ProcessHits(self, step: g4.G4Step, history: Any) -> bool:  # noqa: ANN401, ARG002
         """Note one step."""
-        at = step.GetPreStepPoint().GetPosition()
+        start = step.GetPreStepPoint()
+        at = start.GetPosition()
         self.steps += (
             at.x,
             at.y,
             at.z,
             step.GetDeltaPosition().cosTheta(),
             step.GetStepLength(),
-            step.GetDeltaTime(),
+            # Not length over time: Geant4's length has the detours of multiple scattering, its
+            # time has not.
+            start.GetBeta(),
             step.GetTotalEnergyDeposit(),
         )
         return True

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # 7.2973525693e-3 / 1.973269804e-4 eV mm. (Frank-Tamm; PDG review 34.7 has 370 / (eV cm).)
 FRANK_TAMM = 36.981039
 _EV_NM = 1239.841984  # h c
-_C_MM_NS = 299.792458
 _NODES = 4
 
 
@@ -147,25 +146,12 @@ class LightModel:
         return np.where(lit, mean, 0.0)
 
 
-def velocity(
-    length_mm: NDArray[np.float64], time_ns: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Velocity in c from length and duration, ``(n,)``, at most 1.
-
-    Geant4 gives a step the time that it takes at its first velocity: that is what comes out.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        beta = length_mm / (_C_MM_NS * time_ns)
-    return np.clip(np.nan_to_num(beta, nan=0.0, posinf=1.0), 0, 1)
-
-
 def slowing_down(
     beta: NDArray[np.float64], deposit_mev: NDArray[np.float64], mass_mev: float
 ) -> Iterator[tuple[float, NDArray[np.float64]]]:
     """Go along steps whose particles lose energy evenly.
 
-    A slow electron stops in a fraction of a millimetre: light at its first velocity over the
-    whole step would be up to a tenth too much (docs/simulation-trust.md).
+    Slow electrons stop in a fraction of a millimetre, and give no light at the end of it.
 
     Arguments:
         beta: Velocity at the start of each step in c, ``(n,)``.
