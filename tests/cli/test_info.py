@@ -111,7 +111,7 @@ class TestInfo:
         [
             (
                 None,
-                "bad.h5: found no such file, expected a path or a sample (zn-test, zn-train)",
+                "bad.h5: found no such file, expected a path or a sample (cylinder-test, ",
             ),
             (b"", "bad.h5: the file is empty, expected a shower file"),
             (b"text", "bad.h5: not an HDF5 file, expected a shower file"),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
     from caloforge.data.summary import Bin, Summary
 
 _BAR_WIDTH = 40
+_LONGEST = 100
 
 
 @click.command()
@@ -73,7 +74,7 @@ def _show(console: Console, summary: Summary) -> None:
     if summary.created:
         rows.append(("file written", summary.created))
     _table(console, "Content", rows)
-    _table(console, "Provenance", [(k, str(v)) for k, v in summary.provenance.items()])
+    _table(console, "Provenance", list(_lines(summary.provenance)))
     _table(
         console,
         "Particle kinds",
@@ -83,6 +84,16 @@ def _show(console: Console, summary: Summary) -> None:
     )
     _histogram(console, "Energy of the incident particle [GeV]", summary.energy_bins)
     _histogram(console, f"Sum of cells [{unit}]", summary.total_bins)
+
+
+def _lines(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """Go through a provenance, tables within it included; long values are cut."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _lines(value, f"{within}{key}.")
+            continue
+        text = str(value)
+        yield f"{within}{key}", text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def _low_high_mean(summary: Summary) -> tuple[float, float, float, str]:

@@ -76,7 +76,7 @@ def simulate(
 ) -> None:
     """Simulate the showers of particles in DETECTOR with Geant4.
 
-    DETECTOR is the name of one that comes along, or a TOML file (docs/detectors.md). Particles
+    DETECTOR is the name of one that comes along, or a TOML file (docs/simulation.md). Particles
     come from the detector's own gun unless --gun or --particles says otherwise. The showers do
     not depend on the number of workers. An interrupted run leaves OUTPUT.partial, which
     --resume completes.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.errors import DataFormatError, SimulationError
+from caloforge.errors import DataFormatError, GeometryError, SimulationError
 from caloforge.simulation.data_sets import check_installed, describe, use_data_sets
 from caloforge.simulation.physics import ENERGY_GEV, constructors, physics_list
 
@@ -70,7 +70,11 @@ class Engine:
             self._commands.ApplyCommand(command)
         if not _has_gamma_nuclear(self._data_sets):
             self._commands.ApplyCommand("/physics_lists/em/UseGammaNuclearXS false")
-        self._manager.Initialize()
+        try:
+            self._manager.Initialize()
+        except GeometryError as error:
+            msg = f"{setup.source}: {error}"
+            raise GeometryError(msg) from error
         # Before this, Geant4 has no region that the cut could be set for.
         self._commands.ApplyCommand(f"/run/setCut {setup.cut_mm} mm")
         self._manager.BeamOn(0)
