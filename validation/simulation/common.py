@@ -156,12 +156,16 @@ def mean_error(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def spread(values: NDArray[Any], seed: int = 0, n: int = 400) -> tuple[float, float]:
-    """Standard deviation over mean, and its error from a bootstrap of showers."""
+    """Standard deviation over mean, and its error from a bootstrap of showers.
+
+    Of few showers the bootstrap knows too little: never less than that of a normal law.
+    """
     values = np.asarray(values, float)
     rng = np.random.default_rng(seed)
     drawn = values[rng.integers(len(values), size=(n, len(values)))]
-    found = drawn.std(axis=1, ddof=1) / drawn.mean(axis=1)
-    return float(values.std(ddof=1) / values.mean()), float(found.std())
+    found = float(values.std(ddof=1) / values.mean())
+    normal = found / np.sqrt(2 * (len(values) - 1))
+    return found, max(float((drawn.std(axis=1, ddof=1) / drawn.mean(axis=1)).std()), normal)
 
 
 def fit(

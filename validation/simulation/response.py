@@ -1,7 +1,7 @@
 """Response of the simulated ZN: per GeV, resolution, linearity, e/h, containment, profiles.
 
-    python validation/simulation/response.py --workers 2            # 15 CPU minutes
-    python validation/simulation/response.py --workers 2 --scale 4  # half the errors, an hour
+    python validation/simulation/response.py --workers 2            # 10 CPU minutes
+    python validation/simulation/response.py --workers 2 --scale 4  # half the errors
 
 Particles enter the middle of the face along the beam. Writes
 ``validation/results/simulation-response.json``. Light: the ZN of the package with the default
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PLAN = {
-    "n": {20: 60, 50: 50, 100: 40, 200: 30, 400: 16, 800: 10},
-    "gamma": {20: 40, 50: 30, 100: 24, 200: 14},
-    "pi+": {20: 60, 50: 40, 100: 30, 200: 20, 400: 10},
-    "p": {50: 40, 100: 30, 200: 20, 400: 10},
+    "n": {20: 60, 50: 50, 100: 40, 200: 20, 400: 10, 800: 6},
+    "gamma": {20: 30, 50: 24, 100: 16, 200: 8},
+    "pi+": {20: 40, 50: 30, 100: 20, 200: 12},
+    "p": {50: 30, 100: 20, 200: 12},
 }
-BLOCK = {"n": {20: 40, 100: 40, 400: 10}, "gamma": {20: 20, 100: 16}, "pi+": {100: 20}}
-WIDE = {"n": {100: 30}, "gamma": {100: 10}}
+BLOCK = {"n": {20: 30, 100: 24, 400: 6}, "gamma": {100: 10}, "pi+": {100: 16}}
+WIDE = {"n": {100: 16}, "gamma": {100: 6}}
 IN_CELL = {"corner of four cells": POINT, "fibre": FIBRE, "anywhere in a cell": CELL}
 # Photons per GeV above 20 GeV incident: ALICE, O2 with GEANT3 (shared/ZDC.md, section 1).
 # Spread: relative, from shower to shower, where it is given.
@@ -230,7 +230,7 @@ def in_the_cell(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for where, position in IN_CELL.items():
         sample = showers(
-            options, f"zn-gamma-50-{where.split()[0]}", "zn", n=scaled(options, 40),
+            options, f"zn-gamma-50-{where.split()[0]}", "zn", n=scaled(options, 24),
             gun=fixed_gun(options, "gamma", 50, position), seed=options.seed + 7,
         )  # fmt: skip
         largest = sample.showers.max(axis=1)
