@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from caloforge.data import ShowerSample
 
 BINS = (0.0, 50.0, 200.0, 1e9)
-PERMUTATIONS = 999
+PERMUTATIONS, MORE = 999, 9999
 RADII_CM = (0, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 20)
 COUNTS = (1, 2, 3, 5, 9, 17, 33, 65, 10**6)
 
@@ -184,8 +184,16 @@ def permuted(
         return rng.random((n, m)).argsort(axis=1)[:, : m - repeats]
 
     truth = statistics(np.tile(np.arange(repeats, m), (n, 1)))
-    drawn = np.array([statistics(draw()) for _ in range(PERMUTATIONS)])
-    p = (1 + (drawn >= np.array(truth) - 1e-12).sum(axis=0)) / (1 + PERMUTATIONS)
+
+    def p_values(times: int) -> NDArray[np.float64]:
+        drawn = np.array([statistics(draw()) for _ in range(times)])
+        return (1 + (drawn >= np.array(truth) - 1e-12).sum(axis=0)) / (1 + times)
+
+    p = p_values(PERMUTATIONS)
+    if (
+        p.min() < 10 / PERMUTATIONS
+    ):  # of many tests, only small p-values can matter: get them right
+        p = p_values(MORE)
     return {"p": dict(zip(("ks", "shift", "spread"), p.tolist(), strict=True))}
 
 

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -22,6 +23,7 @@ from scipy import optimize
 
 from caloforge.data import ShowerSample, read_showers
 from caloforge.simulation.run import simulate_file
+from caloforge.simulation.setup import load_setup
 from caloforge.training.provenance import provenance
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 RESULTS = ROOT / "validation" / "results"
-EFFICIENCY = 0.147
 RUN_DATA = "Geant4 run data substituted (shared/g4data), not the official data sets"
 
 
@@ -89,16 +90,29 @@ energy = {float(gev)!r}
     return written(options, f"gun-{particle}-{gev:g}{place}.toml", text)
 
 
-def bright_zn(options: argparse.Namespace) -> Path:
-    """Write the ZN with a detection efficiency of 1: light without most of the counting noise.
+def with_efficiency(options: argparse.Namespace, detector: str, value: float) -> Path:
+    """Write a detector of the package with another detection efficiency of its fibres.
 
-    Thinned at random to the share `EFFICIENCY`, its counts are those of the ZN: Poisson counts
-    stay Poisson.
+    At 1 there is little counting noise. Thinned at random to a share, Poisson counts stay
+    Poisson: they are those of that efficiency.
     """
-    text = (resources.files("caloforge.geometry") / "detectors" / "zn.toml").read_text()
-    line = f"efficiency = {EFFICIENCY}"
-    assert text.count(line) == 1
-    return written(options, "zn-bright.toml", text.replace(line, "efficiency = 1.0  #"))
+    text = (
+        resources.files("caloforge.geometry") / "detectors" / f"{detector}.toml"
+    ).read_text()
+    text, n = re.subn(r"(?m)^efficiency = [0-9.]+", f"efficiency = {float(value)}", text)
+    assert n == 1
+    name = "bright" if value == 1 else f"{1000 * value:.0f}"
+    return written(options, f"{detector}-{name}.toml", text)
+
+
+def efficiency(of: ShowerSample | str) -> float:
+    """Detection efficiency that showers were made with, or that a detector has now."""
+    if isinstance(of, str):
+        table: Any = load_setup(of).detector
+    else:
+        assert of.provenance is not None
+        table = of.provenance["detector"]
+    return float(table["construction"]["light"]["efficiency"])
 
 
 def written(options: argparse.Namespace, name: str, text: str) -> Path:
@@ -199,3 +213,24 @@ def resolution(energy: NDArray[Any], a: float, b: float) -> NDArray[np.float64]:
     """Resolution a / sqrt(E) and b in quadrature."""
     found: NDArray[np.float64] = np.sqrt(a**2 / np.asarray(energy, float) + b**2)
     return found
+
+
+def resolution_fit(energy: Any, sigma: Any, error: Any) -> dict[str, Any]:
+    """Fit a and b of `resolution`: linear in their squares, so that b may be 0.
+
+    Returns:
+        As `fit`, and ``b_below``: limit of b at 95 % confidence.
+    """
+    energy, sigma, error = (np.asarray(v, float) for v in (energy, sigma, error))
+    found = fit(
+        lambda e, a2, b2: a2 / e + b2, energy, sigma**2, 2 * sigma * error, (1.0, 0.0),
+        ("a2", "b2"),
+    )  # fmt: skip
+    (a2, of_a2), (b2, of_b2) = ((found[k]["value"], found[k]["error"]) for k in ("a2", "b2"))
+    a, b = np.sqrt(max(a2, 1e-12)), np.sqrt(max(b2, 0.0))
+    return {
+        **found,
+        "a": {"value": float(a), "error": float(of_a2 / (2 * a))},
+        "b": {"value": float(b), "error": float(of_b2 / (2 * b)) if b > 0 else None},
+        "b_below": float(np.sqrt(max(b2, 0.0) + 1.64 * of_b2)),
+    }

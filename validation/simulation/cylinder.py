@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from common import arguments, fit, mean_error, resolution, save
+from common import arguments, fit, mean_error, resolution_fit, save
 from scipy import optimize
 
 from caloforge.data import read_showers
@@ -154,10 +154,7 @@ def main() -> None:
         "detector": "cylinder", "particle": "e-", "showers": len(energy), "stack": material,
         "rows": rows,
         "depth_x0": depth, "edges_cm": edges_cm,
-        "sampling": fit(
-            resolution, gev, column["resolution"], column["resolution_error"], (0.2, 0.01),
-            ("a", "b"), ((0, 0), (2, 1)),
-        ),
+        "sampling": resolution_fit(gev, column["resolution"], column["resolution_error"]),
         "linearity": linear, "line": line,
         "maximum": {**maximum, "expected_slope": 1.0, "expected_offset": -0.5},
         "maximum_of_peak": {**of_peak, "what": "fit above half of the maximum: a systematic"},

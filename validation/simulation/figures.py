@@ -108,9 +108,9 @@ def response() -> Figure:
             axes[2].errorbar(
                 found["gev"], found["e_over_hadron"], found["e_over_hadron_error"], **style
             )
-            fit = found["fits"][1]
+            fit = found["fits"][2]
             fine = np.geomspace(20, 500, 100)
-            e0 = {"pi+": 1.0, "p": 2.6}[kind]
+            e0 = {"n": 2.6, "pi+": 1.0, "p": 2.6}[kind]
             share = (fine / e0) ** (fit["k"] - 1)
             axes[2].plot(
                 fine, 1 / (1 - (1 - fit["h_over_e"]["value"]) * share), color=COLOURS[k], lw=0.9
@@ -122,13 +122,18 @@ def response() -> Figure:
     axes[0].axhline(theirs["gamma"]["mean"], color=COLOURS[1], lw=5, alpha=0.25)
     axes[0].axhspan(*theirs["pi+"]["mean"], color=COLOURS[2], alpha=0.18, lw=0)
     axes[0].axhline(theirs["p"]["mean"], color=COLOURS[3], lw=2, alpha=0.4)
-    axes[0].set(ylabel=f"photons / GeV / {factor:.3f}", ylim=(0.4, 1.25))
+    over_cell = result["alice"]["gamma anywhere in a cell"]
+    axes[0].errorbar(
+        [50], [over_cell["scaled"]], [over_cell["error"]], fmt="s", ms=5, mfc="none",
+        color=COLOURS[1], label="γ, mean over a cell",
+    )  # fmt: skip
+    axes[0].set(ylabel=f"photons / GeV / {factor:.3f}", ylim=(0.4, 1.45))
     axes[0].set_title("light; bands: ALICE (GEANT3)")
     axes[1].set(ylabel="σ / mean", ylim=(0, None), title="resolution; a/√E ⊕ b")
-    axes[2].set(ylabel="γ / hadron, light per GeV", title="compensation")
+    axes[2].set(ylabel="γ / hadron, light per GeV", title="γ over hadron; Groom, k = 0.87")
     for ax in axes:
         log_energy(ax, ticks)
-    axes[0].legend(ncols=4, loc="upper left", columnspacing=0.8, handletextpad=0.1)
+    axes[0].legend(ncols=3, loc="upper left", columnspacing=0.8, handletextpad=0.1)
     axes[2].legend()
     return figure
 
@@ -141,10 +146,9 @@ def deposits() -> Figure:
     for k, row in enumerate(found["zn-block"]):
         label = f"{LABELS[row['kind']]} {row['gev']:g} GeV"
         colour = COLOURS[k % len(COLOURS)]
-        depth = np.arange(len(row["per_cm"])) + 0.5
-        axes[0].step(
-            depth, 100 * np.array(row["per_cm"]), where="mid", color=colour, label=label
-        )
+        depth = np.arange(0, len(row["per_cm"]), 4) + 2  # four centimetres together
+        per_cm = 100 * np.array(row["per_cm"]).reshape(-1, 4).mean(axis=1)
+        axes[0].step(depth, per_cm, where="mid", color=colour, label=label)
         edges = np.array(row["rings_cm"])
         inside = np.concatenate(([0.0], np.cumsum(row["per_ring"])))
         axes[1].plot(edges, inside, ".-", ms=4, color=colour, label=label)

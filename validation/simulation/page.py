@@ -31,6 +31,13 @@ def pm(value: float | None, error: float | None, digits: int = 2, factor: float 
     return f"{factor * value:.{digits}f} ± {factor * error:.{digits}f}"
 
 
+def limit(fitted: dict[str, Any]) -> str:
+    """Constant term in %, or its limit if it is less than two standard deviations."""
+    if fitted["b2"]["value"] > 2 * fitted["b2"]["error"]:
+        return pm(fitted["b"]["value"], fitted["b"]["error"], 1, 100)
+    return f"< {100 * fitted['b_below']:.0f}"
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -81,16 +88,15 @@ def tests() -> str:
             for k in ("ours_against_reference", "reference_against_reference", "spoilt")
         )
         empty = found["empty"]
+        empties = f"{empty['ours']} of {empty['of_ours']}; "
+        empties += f"{empty['reference']} of {empty['of_reference']}"
+        ours_largest, largest = (found["largest_cell"][k] for k in ("ours", "reference"))
         rows.append([
             detector.upper(), str(found["tests_made"]),
-            f"{smallest[0]:.3f} ({smallest[1]}, {smallest[2]}, {smallest[3]})",
-            f"{found['smallest_holm_p']:.2f}", pm(ours["auc"], ours["error"], 3),
+            f"{smallest[0]:.4f} ({smallest[1]}, {smallest[2]}, {smallest[3]})",
+            f"{found['smallest_holm_p']:.3f}", pm(ours["auc"], ours["error"], 3),
             pm(floor["auc"], floor["error"], 3), pm(spoilt["auc"], spoilt["error"], 3),
-            f"{empty['ours']} of {empty['of_ours']}; "
-            f"{empty['reference']} of {empty['of_reference']}",
-            f"{max(found['largest_cell']['ours'])}; "
-            f"{min(found['largest_cell']['reference'])} to "
-            f"{max(found['largest_cell']['reference'])}",
+            empties, f"{max(ours_largest)}; {min(largest)} to {max(largest)}",
         ])  # fmt: skip
     head = ["", "tests", "smallest p", "after Holm", "AUC", "AUC of the reference itself",
             "AUC of 10 % more light", "empty: here; reference",
@@ -121,7 +127,7 @@ def response() -> str:
             NAMES.get(kind, kind), f"{r['gev']:g}", str(r["showers"]),
             pm(r["per_gev"], r["error"], 3), pm(r["per_gev"], r["error"], 3, 1 / factor),
             pm(r["resolution"], r["resolution_error"], 1, 100),
-            f"{100 * r['resolution_without_counting']:.1f}",
+            f"{100 * max(r['squared_without_counting'], 0) ** 0.5:.1f}",
         ]
         for kind, some in result["light"].items()
         for r in some
@@ -141,13 +147,45 @@ def against_alice() -> str:
         rows.append([
             NAMES.get(kind, kind), pm(found["scaled_mean"], found["error"]), text,
             pm(fitted["a"]["value"], fitted["a"]["error"], 2),
-            pm(fitted["b"]["value"], fitted["b"]["error"], 1, 100),
+            limit(fitted),
             f"{fitted['chi2']:.1f} / {fitted['ndf']}",
             f"{linear['chi2']:.1f} / {linear['ndf']}",
         ])  # fmt: skip
+    over_cell = result["alice"]["gamma anywhere in a cell"]
+    text = pm(over_cell["scaled"], over_cell["error"])
+    rows.append(["γ of 50 GeV, mean over a cell", text, rows[1][2], "", "", "", ""])
     head = ["", "photons/GeV, scaled", "ALICE", "a [√GeV]", "b [%]", "χ²/ndf of the resolution",
             "χ²/ndf of a constant response"]  # fmt: skip
     return table(head, rows) + origin(result)
+
+
+def cell() -> str:
+    result = read("response")
+    rows = [
+        [
+            r["where"], str(r["showers"]), pm(r["per_gev"], r["error"]),
+            pm(r["resolution"], r["resolution_error"], 1, 100),
+        ]
+        for r in result["in_the_cell"]
+    ]  # fmt: skip
+    head = ["γ of 50 GeV enter", "showers", "photons/GeV", "σ/mean [%]"]
+    return table(head, rows) + origin(result)
+
+
+def e_over_h() -> str:
+    result = read("response")["e_over_h"]
+    rows = [
+        [
+            NAMES.get(kind, kind), f"{result[kind]['fits'][0]['ndf']}",
+            *(
+                f"{pm(f['e_over_h'], f['error'], 1)} ({f['chi2']:.1f})"
+                for f in result[kind]["fits"]
+            ),
+        ]
+        for kind in ("n", "pi+", "p")
+    ]  # fmt: skip
+    ks = [f"k = {f['k']} (χ²)" for f in result["n"]["fits"]]
+    return table(["e/h from", "ndf", *ks], rows) + origin(read("response"))
 
 
 def deposits() -> str:
@@ -216,7 +254,8 @@ def main() -> None:
     text = PAGE.read_text()
     makers: dict[str, Callable[[], str]] = {
         "agreement": agreement, "tests": tests, "steps": steps, "response": response,
-        "alice": against_alice, "deposits": deposits, "settings": settings, "speed": speed,
+        "alice": against_alice, "cell": cell, "e_over_h": e_over_h,
+        "deposits": deposits, "settings": settings, "speed": speed,
     }  # fmt: skip
     for name, make in makers.items():
         try:
@@ -224,9 +263,9 @@ def main() -> None:
         except (FileNotFoundError, KeyError) as error:
             print(f"{name}: left as it is, {error!r}")
             continue
-        pattern = rf"(<!-- table {name} -->\n).*?(\n<!-- end {name} -->)"
+        pattern = rf"(<!-- table {name} -->\n).*?(<!-- end {name} -->)"
         text, n = re.subn(
-            pattern, lambda m, made=made: f"{m[1]}{made}{m[2]}", text, flags=re.DOTALL
+            pattern, lambda m, made=made: f"{m[1]}{made}\n{m[2]}", text, flags=re.DOTALL
         )
         print(f"{name}: {n}")
     PAGE.write_text(text)

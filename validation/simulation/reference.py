@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from agreement import compare
-from common import ROOT, arguments, save, showers
+from common import ROOT, arguments, save, showers, with_efficiency
 
 from caloforge.data import (
     PARTICLE_COLUMNS,
@@ -32,6 +32,7 @@ from caloforge.geometry import load_geometry
 if TYPE_CHECKING:
     import argparse
 
+EFFICIENCY = 0.147  # that of the reference
 SETTINGS = {"physics": "FTFP_BERT", "em": "option1", "cut_mm": 0.7}
 
 
@@ -61,10 +62,11 @@ def ours(
     _, first = np.unique(theirs.particles.incident, return_index=True)
     options.work.mkdir(parents=True, exist_ok=True)
     table = options.work / f"reference-{detector}.parquet"
+    built = with_efficiency(options, detector, EFFICIENCY)
     write_particles(table, theirs.particles.select(np.sort(first)), force=True)
     return [
         showers(
-            options, f"reference-{detector}-{k}", detector, particles=table, **SETTINGS,
+            options, f"reference-{detector}-{k}", built, particles=table, **SETTINGS,
             seed=options.seed + k,
         )
         for k in range(repeats)
@@ -79,7 +81,7 @@ def main() -> None:
         "--zp", type=Path, default=ROOT.parent / "shared" / "data" / "zp-test.npz"
     )
     options = parser.parse_args()
-    result: dict[str, Any] = {"settings": SETTINGS}
+    result: dict[str, Any] = {"settings": {**SETTINGS, "efficiency": EFFICIENCY}}
     sample = None
     for detector, repeats in (("zn", options.repeats), ("zp", options.zp_repeats)):
         theirs = reference(detector, options.zp) if repeats else None

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from common import (
     CELL,
-    EFFICIENCY,
     FIBRE,
     HERE,
     POINT,
     arguments,
+    efficiency,
     fit,
     fixed_gun,
     mean_error,
-    resolution,
+    resolution_fit,
     save,
     scaled,
     showers,
@@ -57,7 +57,7 @@ ALICE = {
     "pi+": {"mean": [0.62, 0.66]},
     "p": {"mean": 0.61},
 }
-GROOM_K, GROOM_E0 = 0.82, {"pi+": 1.0, "p": 2.6}
+GROOM_K, GROOM_E0 = 0.82, {"n": 2.6, "pi+": 1.0, "p": 2.6}
 
 
 def light(options: argparse.Namespace) -> tuple[dict[str, Any], ShowerSample]:
@@ -83,14 +83,17 @@ def light(options: argparse.Namespace) -> tuple[dict[str, Any], ShowerSample]:
 def one_energy(sample: ShowerSample, gev: float) -> dict[str, Any]:
     """Response per GeV and resolution at one energy."""
     total = sample.showers.sum(axis=1, dtype=float)
-    mean, error = mean_error(total / gev)
+    # To the efficiency that the ZN has now: thinned counts keep the share `p` of the light, and
+    # have counting noise for what is left of it.
+    p = efficiency("zn") / efficiency(sample)
+    mean, error = mean_error(p * total / gev)
     relative, of_relative = spread(total)
-    # Counting noise is Poisson and known; what is left is the shower's.
-    own = max(total.var(ddof=1) - total.mean(), 0.0) ** 0.5 / total.mean()
+    own = relative**2 - 1 / total.mean()
+    now = float(np.sqrt(own + 1 / (p * total.mean())))
     return {
         "gev": gev, "showers": len(total), "per_gev": mean, "error": error,
-        "resolution": relative, "resolution_error": of_relative,
-        "resolution_without_counting": own,
+        "resolution": now, "resolution_error": of_relative * relative / now,
+        "squared_without_counting": own,
         "cpu_seconds_per_gev": float(np.mean(sample.cpu_seconds) / gev),
     }  # fmt: skip
 
@@ -112,6 +115,7 @@ def against_alice(found: dict[str, Any]) -> dict[str, Any]:
         lambda e, c, s: c + s * np.log(e / 100), gev, per_gev / factor, error / factor,
         (0.65, 0.03), ("at_100_gev", "per_unit_of_ln_e"),
     )  # fmt: skip
+    used = efficiency("zn")
     kinds = {}
     for kind, rows in found.items():
         chosen = [r for r in rows if r["gev"] >= 20]
@@ -127,8 +131,8 @@ def against_alice(found: dict[str, Any]) -> dict[str, Any]:
     return {
         "what": "photons per GeV over those of ALICE, fitted to n at all energies",
         "factor": factor, "factor_error": factor_error, "chi2": chi2, "ndf": len(gev) - 1,
-        "efficiency_in_zn_toml": EFFICIENCY, "efficiency_that_fits": EFFICIENCY / factor,
-        "efficiency_error": EFFICIENCY * factor_error / factor**2,
+        "efficiency_in_zn_toml": used, "efficiency_that_fits": used / factor,
+        "efficiency_error": used * factor_error / factor**2,
         "alice_slope_per_unit_of_ln_e": (high - low) / np.log(750 / 40),
         "slope": slope, "kinds": kinds, "alice": ALICE,
     }  # fmt: skip
@@ -141,9 +145,7 @@ def resolutions(found: dict[str, Any]) -> dict[str, Any]:
         gev, sigma, error = (
             [row[k] for row in rows] for k in ("gev", "resolution", "resolution_error")
         )
-        fits[kind] = fit(
-            resolution, gev, sigma, error, (1.5, 0.08), ("a", "b"), ((0, 0), (10, 1))
-        )
+        fits[kind] = resolution_fit(gev, sigma, error)
     return fits
 
 
@@ -165,8 +167,9 @@ def linearity(found: dict[str, Any]) -> dict[str, Any]:
 def e_over_h(found: dict[str, Any], gamma: float, gamma_error: float) -> dict[str, Any]:
     """e/h from e/pi against energy, with Groom's electromagnetic share.
 
-    h-response / e-response = 1 - (1 - h/e) (E / E0)^(k - 1), k = 0.82, E0 = 1 GeV for pions
-    and 2.6 GeV for protons (Groom, NIM A 572, 633). "e" is the mean response of photons.
+    h-response / e-response = 1 - (1 - h/e) (E / E0)^(k - 1), k from 0.82 to 0.87, E0 = 1 GeV
+    for pions and 2.6 GeV for nucleons (Groom, NIM A 572, 633). "e" is that of photons of
+    50 GeV, averaged over a cell.
     """
     result: dict[str, Any] = {"photons_per_gev_of_gamma": gamma, "error": gamma_error}
     for kind, e0 in GROOM_E0.items():
@@ -174,7 +177,7 @@ def e_over_h(found: dict[str, Any], gamma: float, gamma_error: float) -> dict[st
             np.array([row[k] for row in found[kind]]) for k in ("gev", "per_gev", "error")
         )
         rows = []
-        for k in (0.80, GROOM_K, 0.87):
+        for k in (GROOM_K, 0.85, 0.87):
 
             def model(e: Any, h_e: float, e0: float = e0, k: float = k) -> NDArray[np.float64]:
                 return 1 - (1 - h_e) * (np.asarray(e) / e0) ** (k - 1)
@@ -244,18 +247,22 @@ def main() -> None:
     parser.add_argument("--neutrons", type=Path, help="zn-neutron-100.h5, else made here")
     options = parser.parse_args()
     found, sample = light(options)
+    # Showers of hadrons are as wide as many cells; those of photons feel where in its cell they
+    # begin. "e" is their mean over a cell.
+    cell = in_the_cell(options)
+    gamma = next(r for r in cell if r["where"] == "anywhere in a cell")
     alice = against_alice(found)
-    per_gev = np.array([[r["per_gev"], r["error"]] for r in found["gamma"]])
-    weight = per_gev[:, 1] ** -2
-    gamma = float((per_gev[:, 0] * weight).sum() / weight.sum())
+    alice["gamma anywhere in a cell"] = {
+        "scaled": gamma["per_gev"] / alice["factor"],
+        "error": gamma["error"] / alice["factor"],
+    }
     result = {
         "detector": "zn", "position": "middle of the face, along the beam",
-        "light": found, "alice": alice, "resolution": resolutions(found),
+        "light": found, "in_the_cell": cell, "alice": alice, "resolution": resolutions(found),
         "linearity": linearity(found),
-        "e_over_h": e_over_h(found, gamma, float(weight.sum() ** -0.5)),
+        "e_over_h": e_over_h(found, gamma["per_gev"], gamma["error"]),
     }  # fmt: skip
     save("response", result, sample)
-    result["in_the_cell"] = in_the_cell(options)
     result["deposits"] = {
         "zn-block": deposits(options, "zn-block", BLOCK),
         "zn-wide": deposits(options, "zn-wide", WIDE),

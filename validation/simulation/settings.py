@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from common import (
     CELL,
-    EFFICIENCY,
     arguments,
-    bright_zn,
+    efficiency,
     fixed_gun,
     mean_error,
     save,
     scaled,
     showers,
+    with_efficiency,
 )
 
 from caloforge.metrics.observables import measure, observables
@@ -58,22 +58,23 @@ def variant(
     """Light, shape and time of one kind with one set of settings."""
     gev, n = SHOTS[kind]
     sample = showers(
-        options, f"settings-{kind}", bright_zn(options), n=scaled(options, n),
+        options, f"settings-{kind}", with_efficiency(options, "zn", 1), n=scaled(options, n),
         gun=fixed_gun(options, kind, gev, CELL), physics=physics, em=em, cut_mm=cut_mm,
         seed=options.seed,
     )  # fmt: skip
     shapes = observables(sample.geometry)
     values = dict(zip((s.name for s in shapes), measure(shapes, sample.showers).T, strict=True))
     rng = np.random.default_rng(options.seed)
+    share = efficiency("zn")
     lit = np.mean(
-        [(rng.binomial(sample.showers, EFFICIENCY) > 0).sum(axis=1) for _ in range(THINNINGS)],
+        [(rng.binomial(sample.showers, share) > 0).sum(axis=1) for _ in range(THINNINGS)],
         axis=0,
     )
     width = (values["width_x"] + values["width_y"]) / 2
     assert sample.cpu_seconds is not None
     return {
         "showers": len(lit),
-        "photons_per_gev": mean_error(EFFICIENCY * values["total"] / gev),
+        "photons_per_gev": mean_error(share * values["total"] / gev),
         "spread": float(values["total"].std(ddof=1) / values["total"].mean()),
         "width_cm": mean_error(width),
         "lit_cells": mean_error(lit),
@@ -93,7 +94,7 @@ def main() -> None:
             row[kind], sample = variant(options, kind, physics, em, cut_mm)
         rows.append(row)
         result = {
-            "detector": "zn, efficiency 1, light scaled to 0.147",
+            "detector": f"zn, efficiency 1, light scaled to {efficiency('zn')}",
             "particles": {k: f"{gev} GeV" for k, (gev, _) in SHOTS.items()},
             "default": list(DEFAULT),
             "rows": rows,

@@ -25,7 +25,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from common import CELL, arguments, bright_zn, fixed_gun, mean_error, save, scaled
+from common import CELL, arguments, fixed_gun, mean_error, save, scaled, with_efficiency
 
 from caloforge.events import incident_particles
 from caloforge.simulation.engine import Engine
@@ -157,7 +157,7 @@ class Instrumented(FibreCalorimeter):
 
 def one(options: argparse.Namespace, kind: str, geometry: str, em: str, cut_mm: float) -> None:
     """Simulate one combination in this process and print what each shower gave."""
-    setup = load_setup(bright_zn(options), em=em, cut_mm=cut_mm)
+    setup = load_setup(with_efficiency(options, "zn", 1), em=em, cut_mm=cut_mm)
     known = setup.calorimeter
     assert isinstance(known, FibreCalorimeter)
     mine = Instrumented(known.table, known.grid)
