@@ -51,6 +51,13 @@ def test_light_that_flies_away_from_the_read_out_is_lost() -> None:
     assert QUARTZ.trapped_share(-THETA, THETA) == 0
 
 
+@given(below=st.floats(1e-6, 1.4), beta=st.floats(0.69, 1.0))
+def test_no_light_is_trapped_below_the_lowest_cosine(below: float, beta: float) -> None:
+    assert QUARTZ.lowest_cosine == pytest.approx(0.479, abs=1e-3)
+    along = QUARTZ.lowest_cosine - below
+    assert QUARTZ.photons(1, beta, along, 1.0, 0.0) == 0
+
+
 @given(along=st.floats(-1, 1), beta=st.floats(0.7, 1.0))
 def test_share_is_that_of_a_cone_of_many_photons(along: float, beta: float) -> None:
     theta = 1 / (1.458 * beta)

@@ -171,7 +171,8 @@ class FibreCalorimeter:
             light_giving = g4.G4SDParticleWithEnergyFilter(f"fast {names[0]}", lowest)
             for name in names:
                 light_giving.add(name)
-            recorder = TrackRecorder(names[0])
+            # A little below: rounding shall not decide.
+            recorder = TrackRecorder(names[0], self.table.light.lowest_cosine - 1e-9)
             recorder.SetFilter(light_giving)
             detector.RegisterPrimitive(recorder)
             self._recorders.append((charge, mass / g4.MeV, recorder))

@@ -94,28 +94,34 @@ class TrackRecorder(g4.G4VPrimitiveScorer):
 
     Arguments:
         name: Name in Geant4.
+        lowest_cosine: Cosine to the z axis from which on a step counts.
 
     Attributes:
         steps: x, y, z of the start in mm, cosine to the z axis, length in mm, velocity
             at the start in c and energy deposited in MeV, of one step after the other.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lowest_cosine: float) -> None:
         super().__init__(name)
         self.steps: list[float] = []
+        self._lowest_cosine = lowest_cosine
 
     def Initialize(self, hits: Any) -> None:  # noqa: ANN401 - Geant4's name
         """Do nothing: there is no hits collection."""
 
     def ProcessHits(self, step: g4.G4Step, history: Any) -> bool:  # noqa: ANN401, ARG002
         """Note one step."""
+        # First, since it leaves out most: every further question costs a fraction of a us.
+        cosine = step.GetDeltaPosition().cosTheta()
+        if cosine < self._lowest_cosine:
+            return False
         start = step.GetPreStepPoint()
         at = start.GetPosition()
         self.steps += (
             at.x,
             at.y,
             at.z,
-            step.GetDeltaPosition().cosTheta(),
+            cosine,
             step.GetStepLength(),
             # Not length over time: Geant4's length has the detours of multiple scattering, its
             # time has not.

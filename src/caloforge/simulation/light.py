@@ -72,6 +72,14 @@ class LightModel:
         return 1 / float(np.sqrt(1 - self.refractive_index**-2))
 
     @property
+    def lowest_cosine(self) -> float:
+        """Cosine to the read-out below which no light of a track is trapped, however fast."""
+        widest = np.arccos(1 / self.refractive_index) + np.arcsin(
+            self.numerical_aperture / self.refractive_index
+        )
+        return float(np.cos(widest))
+
+    @property
     def photons_per_mm(self) -> float:
         """Photons emitted by a unit charge in 1 mm per ``sin^2`` of the Cherenkov angle."""
         low, high = self.wavelength_nm
