@@ -210,8 +210,11 @@ def settings() -> str:
     result = read("settings")
     rows = []
     for r in result["rows"]:
-        electron, neutron = r.get("e-"), r["n"]
         row = [f"{r['physics']}, {r['em']}, {r['cut_mm']:g} mm"]
+        if "left_out" in r:
+            rows.append([*row, "run data lack", "its files", *[""] * 6])
+            continue
+        electron, neutron = r.get("e-"), r["n"]
         row += [pm(*electron["photons_per_gev"]) if electron else "as above"]
         row += [pm(*neutron["photons_per_gev"], 3)]
         for name, digits in (("width_cm", 2), ("lit_cells", 1), ("cpu_seconds_per_gev", 4)):

@@ -27,6 +27,7 @@ from common import (
     with_efficiency,
 )
 
+from caloforge.errors import SimulationError
 from caloforge.metrics.observables import measure, observables
 
 if TYPE_CHECKING:
@@ -91,7 +92,12 @@ def main() -> None:
             # Hadronic models have no say in the shower of an electron of 10 GeV.
             if kind == "e-" and physics != DEFAULT[0]:
                 continue
-            row[kind], sample = variant(options, kind, physics, em, cut_mm)
+            try:
+                row[kind], sample = variant(options, kind, physics, em, cut_mm)
+            except SimulationError as error:  # substituted run data are not enough for all
+                row["left_out"] = " ".join(str(error).split())[:200]
+                print(f"{physics} {em} {cut_mm}: {row['left_out']}", flush=True)
+                break
         rows.append(row)
         result = {
             "detector": f"zn, efficiency 1, light scaled to {efficiency('zn')}",
