@@ -254,3 +254,15 @@ def test_ends_when_nobody_asks_any_more():
     )
     assert child.communicate() == (b"", b"")
     assert child.returncode == 0
+
+
+def test_gist_of_what_geant4_printed_is_its_exception() -> None:
+    printed = (
+        "lots of output\n-------- WWWW ------- G4Exception-START\n"
+        "*** G4Exception : em0003\n      issued by : G4ShellData::LoadData()\n"
+        "data file: /x/binding.dat not found\n*** Fatal Exception *** core dump ***\n"
+        "-------- EEEE -------- G4Exception-END\n*** G4Exception: Aborting execution ***\n"
+    )
+    expected = "em0003 issued by : G4ShellData::LoadData() data file: /x/binding.dat not found"
+    assert worker.gist(printed) == f"Geant4 says {expected}"
+    assert worker.gist("x" * 1000) == "..." + 300 * "x"

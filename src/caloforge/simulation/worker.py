@@ -143,8 +143,7 @@ class Child:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         size = os.fstat(self._log.fileno()).st_size
         tail = os.pread(self._log.fileno(), 4096, max(0, size - 4096)).decode(errors="replace")
-        tail = " ".join(tail.split())[-_TAIL_CHARACTERS:]
-        return f"{how}: ...{tail}" if tail else how
+        return f"{how}: {gist(tail)}" if tail.strip() else how
 
     def kill(self) -> None:
         """End it, from any thread; the thread that waits for its answer learns of it."""
@@ -159,6 +158,21 @@ class Child:
             with contextlib.suppress(OSError):  # a request that it did not read
                 pipe.close()
         self._log.close()
+
+
+def gist(printed: str) -> str:
+    """Return, in one line, what matters of the last that Geant4 printed.
+
+    Example:
+        >>> gist("*** G4Exception : em0003 issued by : X data file not found *** Fatal ***")
+        'Geant4 says em0003 issued by : X data file not found'
+    """
+    printed = " ".join(printed.split())
+    # What it could not handle begins so; a lot that says nothing follows.
+    _, found, reason = printed.rpartition("*** G4Exception : ")
+    if found:
+        return f"Geant4 says {reason.split(' *** ')[0][:_TAIL_CHARACTERS]}"
+    return f"...{printed[-_TAIL_CHARACTERS:]}"
 
 
 # One process has one core; libraries that start threads at import only take memory.
