@@ -106,7 +106,10 @@ def tests() -> str:
 
 def steps() -> str:
     result = read("steps")
-    names = ("length over time", "slowing down", "mean of start and end", "direction at start")
+    names = (
+        "length over time", "slowing down", "mean of start and end", "direction at start",
+        "straight length",
+    )  # fmt: skip
     rows = [
         [
             f"{r['kind']} {r['gev']} GeV", f"{r['em']}, {r['cut_mm']} mm", r["geometry"],

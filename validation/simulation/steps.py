@@ -11,6 +11,7 @@ Two Geant4 programs with the same materials, physics and light model can still d
   start, that of a particle that loses its energy evenly along it, or the mean of start and end
   (wrong in principle: sudden losses come at the end).
 * its direction: of the whole step, or at its start.
+* its length: of the path with the detours of multiple scattering, or straight to its end.
 
 All readings are of the same steps, so their ratios have next to no error. Electrons and
 neutrons, anywhere in a cell; mean photons at a detection efficiency of 1, without Poisson
@@ -51,7 +52,7 @@ CASES = (
 SHOTS = {"e-": (10, 100), "n": (50, 16)}  # GeV, showers
 READINGS = (
     "velocity at start", "length over time", "slowing down", "mean of start and end",
-    "direction at start",
+    "direction at start", "straight length",
 )  # fmt: skip
 NODES = 4
 C_MM_NS = 299.792458
@@ -103,7 +104,7 @@ class Instrumented(FibreCalorimeter):
                     before.GetPosition().z, step.GetDeltaPosition().cosTheta(),
                     before.GetMomentumDirection().z, step.GetStepLength(),
                     step.GetDeltaTime(), before.GetBeta(), after.GetBeta(),
-                    step.GetTotalEnergyDeposit(),
+                    step.GetTotalEnergyDeposit(), step.GetDeltaPosition().mag(),
                 )  # fmt: skip
                 return True
 
@@ -131,8 +132,8 @@ class Instrumented(FibreCalorimeter):
         for charge, mass, recorder in self._recorders:
             if not recorder.steps:
                 continue
-            z, whole, start, length, time, first, last, deposit = (
-                np.array(recorder.steps).reshape(-1, 8).T
+            z, whole, start, length, time, first, last, deposit, straight = (
+                np.array(recorder.steps).reshape(-1, 9).T
             )
             recorder.steps.clear()
             left = 2 * self.half_size_mm[2] - z
@@ -149,6 +150,7 @@ class Instrumented(FibreCalorimeter):
                 total[2] += light(np.sqrt(1 - here**-2), whole, weight / 2 * length)
             total[3] += light((first + last) / 2, whole, length)
             total[4] += light(first, start, length)
+            total[5] += light(first, whole, straight)
             total[-2] += len(z)
             total[-1] += length.sum()
         self.light.append(total.tolist())
