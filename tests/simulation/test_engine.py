@@ -204,6 +204,18 @@ def test_a_muon_leaves_the_same_in_every_layer_and_in_the_inner_ring(geant4: Any
     assert layers[:, :3, :, 0].sum() > 0.8 * layers[:, :3].sum()
 
 
+def test_no_sector_is_preferred_by_straight_tracks(geant4: Any) -> None:
+    setup = description("cylinder")
+    found, _ = probe(
+        geant4, setup, [particle(13, 20.0, beam=1)], [(0, 10 + seed) for seed in range(160)]
+    )
+    first = np.stack(found).reshape(160, 45, 16, 9)[:, 0].sum(axis=2)
+    # The sector with most energy in the first layer: 10 of 160 muons each on average.
+    hits = np.bincount(first.argmax(axis=1), minlength=16)
+    assert hits.max() < 28
+    assert (hits > 0).sum() >= 13
+
+
 def test_all_of_a_photon_stays_in_a_deep_block(geant4: Any) -> None:
     # A block of lead, all of it active, 60 cm deep: energy is kept, whatever the cells are.
     def block(table: dict[str, Any]) -> None:

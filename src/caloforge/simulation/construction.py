@@ -47,7 +47,11 @@ class Calorimeter(Protocol):
         """Return the cells of the event, ``(n_cells,)``, and forget its hits."""
 
     def start(
-        self, x_cm: float, y_cm: float, direction: NDArray[np.float64]
+        self,
+        x_cm: float,
+        y_cm: float,
+        direction: NDArray[np.float64],
+        rng: np.random.Generator,
     ) -> tuple[tuple[float, float, float], NDArray[np.float64]] | None:
         """Return position (mm) and direction of a particle, ``None`` if it misses."""
 

@@ -139,10 +139,12 @@ class Engine:
 
         momentum = np.array([particles[name][row] for name in ("px_gev", "py_gev", "pz_gev")])
         momentum[2] *= self.setup.beam
+        rng = np.random.Generator(np.random.Philox(key=seed))
         start = self._calorimeter.start(
             float(particles["x_cm"][row]),
             float(particles["y_cm"][row]),
             momentum / np.linalg.norm(momentum),
+            rng,
         )
         geometry = self.setup.geometry
         dtype = np.uint32 if geometry.counts else np.float32
@@ -161,7 +163,7 @@ class Engine:
         # MixMax has a stream of its own for every four numbers of 32 bits but four zeros, with
         # which it gives nothing but zeros.
         self._random.setSeeds([seed & 0xFFFFFFFF, seed >> 32, int(seed == 0), 0])
-        self._rng = np.random.Generator(np.random.Philox(key=seed))
+        self._rng = rng
         self._finished.clear()
         self._manager.BeamOn(1)
         self._events.check()

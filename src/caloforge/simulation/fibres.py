@@ -181,7 +181,11 @@ class FibreCalorimeter:
         self._fibre.SetSensitiveDetector(detector)
 
     def start(
-        self, x_cm: float, y_cm: float, direction: NDArray[np.float64]
+        self,
+        x_cm: float,
+        y_cm: float,
+        direction: NDArray[np.float64],
+        rng: np.random.Generator,  # noqa: ARG002
     ) -> tuple[tuple[float, float, float], NDArray[np.float64]]:
         """Return where (mm) and in which direction a particle enters, just before the face."""
         return (10 * x_cm, 10 * y_cm, -0.01), direction

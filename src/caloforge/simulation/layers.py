@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from caloforge.geometry import DetectorGeometry
 
+# Far above Geant4's tolerance of 1e-9 mm, far below any cell.
+_OFF_AXIS_MM = 1e-4
+
 
 @dataclass(frozen=True)
 class Slab:
@@ -201,13 +204,20 @@ class LayeredCalorimeter:
         self._place = place.reshape(-1)
 
     def start(
-        self, x_cm: float, y_cm: float, direction: NDArray[np.float64]
+        self,
+        x_cm: float,
+        y_cm: float,
+        direction: NDArray[np.float64],
+        rng: np.random.Generator,
     ) -> tuple[tuple[float, float, float], NDArray[np.float64]] | None:
         """Return the middle and the axis, or ``None`` for a particle beside the disc."""
         del direction
         if np.hypot(x_cm, y_cm) > self.table.radius_cm:
             return None
-        return (0.0, 0.0, -0.01), np.array([0.0, 0.0, 1.0])
+        # All sectors meet on the axis; Geant4 would count a straight track there to the first.
+        angle = rng.uniform(0, 2 * np.pi)
+        at = (_OFF_AXIS_MM * np.cos(angle), _OFF_AXIS_MM * np.sin(angle), -0.01)
+        return at, np.array([0.0, 0.0, 1.0])
 
     def response(self, event: g4.G4Event, rng: np.random.Generator) -> NDArray[np.float32]:  # noqa: ARG002
         """Return the energy in each cell, ``(n_cells,)`` in MeV."""
