@@ -4,7 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError
-from caloforge.events import Beamline, Dipole, FrontFace, read_beamline, to_front_face
+from caloforge.events import (
+    Beamline,
+    Dipole,
+    FrontFace,
+    beam_of,
+    read_beamline,
+    to_front_face,
+)
 
 
 def beamline(*, beam=-1, field_tm=None, centre=(0.0, 0.0)):
@@ -100,6 +107,25 @@ class TestBeamline:
         line = read_beamline(toy_detector())
         assert (line.face.beam, line.face.centre_cm, line.dipole) == (-1, (0, 0), None)
         assert line.gun == "toy"
+
+    @pytest.mark.parametrize(
+        ("table", "beam"),
+        [
+            ({}, 1),
+            ({"front_face_z_cm": 0.0}, 1),
+            ({"front_face_z_cm": -3}, -1),
+            ({"front_face_z_cm": 3, "construction": {}}, 1),
+            ({"front_face_z_cm": -3, "construction": {"beam": 1}}, 1),
+        ],
+    )
+    def test_beam_is_the_side_of_the_face_unless_given(self, table, beam):
+        assert beam_of(table) == beam
+
+    def test_construction_that_is_no_table_is_refused(self):
+        with pytest.raises(
+            GeometryError, match=r"x.toml \[construction\]: found 3, expected a"
+        ):
+            beam_of({"construction": 3}, source="x.toml")
 
     def test_cylinder_has_a_round_face(self, tmp_path):
         path = tmp_path / "c.toml"

@@ -1,6 +1,6 @@
 """Incident particles of a simulation: guns, tables, and event generators."""
 
-from caloforge.events.beamline import Beamline, Dipole, FrontFace, read_beamline
+from caloforge.events.beamline import Beamline, Dipole, FrontFace, beam_of, read_beamline
 from caloforge.events.gun import Gun, gun_from_table, gun_names, load_gun
 from caloforge.events.hepmc import read_hepmc
 from caloforge.events.incident import IncidentParticles, incident_particles
@@ -13,6 +13,7 @@ __all__ = [
     "FrontFace",
     "Gun",
     "IncidentParticles",
+    "beam_of",
     "gun_from_table",
     "gun_names",
     "incident_particles",

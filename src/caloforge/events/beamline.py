@@ -80,7 +80,7 @@ def read_beamline(detector: str | Path) -> Beamline:
     """Read face, dipole and default gun from the TOML file of a detector.
 
     Of the table ``[construction]`` the keys ``beam``, ``centre_cm``, ``radius_cm``, ``dipole``
-    and ``gun`` count here; ``beam`` defaults to the side on which the front face lies.
+    and ``gun`` count here; `beam_of` has the default of ``beam``.
 
     Arguments:
         detector: Name of a detector that comes along, or path of a TOML file.
@@ -91,15 +91,9 @@ def read_beamline(detector: str | Path) -> Beamline:
     table, source = read_description(detector)
     geometry = load_geometry(detector)
     where = f"{source} [construction]"
-    construction = table.get("construction", {})
-    if not isinstance(construction, dict):
-        msg = f"{where}: found {construction!r}, expected a table; write [construction]"
-        raise GeometryError(msg)
+    construction = _construction(table, source=source)
     z_cm = geometry.front_face_z_cm or 0.0
-    beam = construction.get("beam", -1 if z_cm < 0 else 1)
-    if beam not in (-1, 1) or isinstance(beam, bool):
-        msg = f"{where} beam: found {beam!r}, expected -1 or 1, the sign of pz of what enters"
-        raise GeometryError(msg)
+    beam = beam_of(table, source=source)
     is_round = isinstance(geometry.layout, CylinderLayout)
     if isinstance(geometry.layout, CylinderLayout):
         edges = [layer.r_edges_mm[-1] for layer in geometry.layout.layers if layer.n_cells]
@@ -114,7 +108,7 @@ def read_beamline(detector: str | Path) -> Beamline:
         raise GeometryError(msg)
     face = FrontFace(
         z_cm=z_cm,
-        beam=int(beam),
+        beam=beam,
         half_width_cm=half_width,
         round=is_round,
         centre_cm=_pair(construction.get("centre_cm", [0.0, 0.0]), f"{where} centre_cm"),
@@ -127,6 +121,46 @@ def read_beamline(detector: str | Path) -> Beamline:
         )
         raise GeometryError(msg)
     return Beamline(geometry.name, face, dipole, gun)
+
+
+def beam_of(table: Mapping[str, Any], *, source: str = "detector") -> int:
+    """Return the sign of the momentum along z of what enters a detector, -1 or +1.
+
+    It is the key ``beam`` of ``[construction]``; without it, the side on which the front face
+    lies (+1 at z = 0 and if its place is not known).
+
+    Arguments:
+        table: Content of the detector's TOML file, ``[construction]`` included.
+        source: Its name, for the message.
+
+    Raises:
+        GeometryError: If ``beam`` is something else, or ``[construction]`` is no table.
+
+    Example:
+        >>> beam_of({"front_face_z_cm": -11261.2}), beam_of({"construction": {"beam": 1}})
+        (-1, 1)
+    """
+    construction = _construction(table, source=source)
+    z_cm = table.get("front_face_z_cm") or 0.0
+    beam = construction.get("beam", -1 if z_cm < 0 else 1)
+    if beam not in (-1, 1) or isinstance(beam, bool):
+        msg = (
+            f"{source} [construction] beam: found {beam!r}, expected -1 or 1, the sign of "
+            "pz of what enters; correct it"
+        )
+        raise GeometryError(msg)
+    return int(beam)
+
+
+def _construction(table: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    construction = table.get("construction", {})
+    if not isinstance(construction, dict):
+        msg = (
+            f"{source} [construction]: found {construction!r}, expected a table; write "
+            "[construction]"
+        )
+        raise GeometryError(msg)
+    return construction
 
 
 def _dipole(table: Mapping[str, Any] | None, *, where: str) -> Dipole | None:
