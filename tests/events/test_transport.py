@@ -152,10 +152,15 @@ class TestBeamline:
                 "dipole = { z_cm = -6000, field_tm = 3, fild_tm = 3 }",
                 "unknown key 'fild_tm'; did you mean 'field_tm'",
             ),
-            (
-                "dipole = { z_cm = -12000, field_tm = 3 }",
-                "found z_cm = -12000, expected a place before the front face at -10000 cm",
+            *(
+                (
+                    f"dipole = {{ z_cm = {z_cm}, field_tm = 3 }}",
+                    f"found z_cm = {z_cm}, expected a place between the collision at 0 and the "
+                    "front face at -10000 cm, with beam = -1; correct the sign",
+                )
+                for z_cm in (-12000, -10000, 0, 6000)
             ),
+            ("beam = 1\ndipole = { z_cm = -6000, field_tm = 3 }", "with beam = 1; correct"),
         ],
     )
     def test_bad_keys_are_refused(self, toy_detector, construction, message):

@@ -114,10 +114,11 @@ def read_beamline(detector: str | Path) -> Beamline:
         centre_cm=_pair(construction.get("centre_cm", [0.0, 0.0]), f"{where} centre_cm"),
     )
     dipole = _dipole(construction.get("dipole"), where=f"{where} dipole")
-    if dipole is not None and not dipole.z_cm * face.beam < face.z_cm * face.beam:
+    if dipole is not None and not 0 < dipole.z_cm * beam < z_cm * beam:
         msg = (
-            f"{where} dipole: found z_cm = {dipole.z_cm:g}, expected a place before the front "
-            f"face at {face.z_cm:g} cm; correct the sign, or leave it out"
+            f"{where} dipole: found z_cm = {dipole.z_cm:g}, expected a place between the "
+            f"collision at 0 and the front face at {z_cm:g} cm, with beam = {beam}; correct the "
+            "sign, or leave it out"
         )
         raise GeometryError(msg)
     return Beamline(geometry.name, face, dipole, gun)
