@@ -66,6 +66,8 @@ class TestGun:
         [
             ({"n": None}, "found no number of incident particles, .*give -n 100"),
             ({"n": 0}, "number of incident particles: found 0, expected 1 or more"),
+            ({"n": 10**20}, "found 100000000000000000000, expected at most 1000000000; make"),
+            ({"n": 10**9 + 1, "particles": "p.csv"}, "found 1000000001, expected at most"),
             ({"n": 1, "seed": -1}, "seed: found -1"),
             ({"n": 1, "gun": "zn", "particles": "p.csv"}, r"both a gun \(zn\) and a file"),
             ({"n": 1, "gun": "nz"}, "gun: found no 'nz'"),

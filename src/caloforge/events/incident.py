@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from caloforge.data import Particles
 
+_MOST = 10**9  # particles of one run: a table of 80 GB
 _HEAD = 4096  # bytes that tell what a file is
 _NOT_HEPMC = {
     b"<LesHouchesEvents": "Les Houches events; run a generator on it that writes HepMC3",
@@ -102,8 +103,8 @@ def incident_particles(
         The first ``n`` particles at the front face, and their origin.
 
     Raises:
-        ConfigError: If both sources are given, ``n`` is missing or more than a file holds, or
-            the gun or seed is wrong.
+        ConfigError: If both sources are given, ``n`` is missing, above 10^9 or more than a
+            file holds, or the gun or seed is wrong.
         DataFormatError: If the file is not what it should be.
         MissingExtraError: If the file needs pyhepmc, and it is not installed.
         GeometryError: If there is no such detector, or its description is wrong.
@@ -120,6 +121,12 @@ def incident_particles(
         raise ConfigError(msg)
     if n is not None and n < 1:
         msg = f"number of incident particles: found {n}, expected 1 or more"
+        raise ConfigError(msg)
+    if n is not None and n > _MOST:
+        msg = (
+            f"number of incident particles: found {n}, expected at most {_MOST}; make several "
+            "runs, each with its own seed"
+        )
         raise ConfigError(msg)
     beamline = read_beamline(detector)
     if particles is not None:
