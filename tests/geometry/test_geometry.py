@@ -193,6 +193,8 @@ class TestErrors:
             ),
             (lambda: CylinderLayer((0, 5), 0), "n_angles: found 0, expected 1 or more"),
             (lambda: CylinderLayout((CylinderLayer(()),)), "found no cell"),
+            (lambda: CylinderLayer((-4.0, 1.0)), "expected 0 or more"),
+            (lambda: GridLayout((2, 2), (0.1, float("inf"))), "expected two lengths above 0"),
             (lambda: Channel("c", "prime"), "channel 'c': found parity 'prime', expected"),
             (
                 lambda: Channel("c", x=(5, 6)).mask(GridLayout((2, 2))),

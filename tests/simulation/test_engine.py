@@ -145,7 +145,9 @@ def test_description_says_what_was_used(mixed: Any, geant4: Any) -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (particle(7, 10.0), "knows no particle with pdg 7 .row 1."),
+        (particle(7, 10.0), "Geant4 cannot track pdg 7 .row 1."),
+        (particle(21, 10.0), "Geant4 cannot track pdg 21 .row 1."),
+        (particle(2224, 10.0), "Geant4 cannot track pdg 2224 .row 1."),
         (particle(1000822080, 10_000.0), "an ion heavier than helium"),
         (particle(2112, 2e5), "energy 200000 GeV .row 1, pdg 2112. is outside"),
         (particle(2112, 0.9396), "energy 0.9396 GeV .row 1, pdg 2112. is outside"),

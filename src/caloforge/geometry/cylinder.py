@@ -33,6 +33,9 @@ class CylinderLayer:
         if any(outer <= inner for inner, outer in pairwise(self.r_edges_mm)):
             msg = f"geometry [[layers]] r_edges_mm: found {self.r_edges_mm}, expected a rise"
             raise GeometryError(msg)
+        if not all(0 <= edge < 1e7 for edge in self.r_edges_mm):
+            msg = f"geometry [[layers]] r_edges_mm: found {self.r_edges_mm}, expected 0 or more"
+            raise GeometryError(msg)
         if self.n_angles < 1:
             msg = f"geometry [[layers]] n_angles: found {self.n_angles}, expected 1 or more"
             raise GeometryError(msg)

@@ -42,7 +42,7 @@ class GridLayout:
         if len(self.cells) != 2 or min(self.cells) < 1:
             msg = f"geometry [grid] cells: found {self.cells}, expected two numbers above 0"
             raise GeometryError(msg)
-        if len(self.pitch_cm) != 2 or not min(self.pitch_cm) > 0:
+        if len(self.pitch_cm) != 2 or not all(1e-6 < p < 1e6 for p in self.pitch_cm):
             msg = (
                 f"geometry [grid] pitch_cm: found {self.pitch_cm}, expected two lengths above 0"
             )

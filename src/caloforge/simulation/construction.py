@@ -27,6 +27,9 @@ class Calorimeter(Protocol):
     `KINDS`.
     """
 
+    largest_ion_charge: int
+    """Charge of the heaviest incident ions whose signal is simulated."""
+
     @classmethod
     def from_table(
         cls, table: Mapping[str, Any], geometry: DetectorGeometry, *, where: str

@@ -26,6 +26,8 @@ _QUIET = (
     "/process/had/verbose 0",
 )
 
+_IONS = 1_000_000_000  # PDG numbers above are 10LZZZAAAI
+
 
 class Engine:
     """Geant4 with a detector, ready for showers. There can be one in the life of a process.
@@ -87,13 +89,16 @@ class Engine:
         """
         for pdg in np.unique(particles["pdg"]):
             row = int(np.argmax(particles["pdg"] == pdg))
-            if self._definition(int(pdg)) is None:
+            definition = self._definition(int(pdg))
+            # Quarks, gluons and resonances have a name in Geant4, but are not tracked.
+            if definition is None or definition.IsShortLived():
                 msg = (
-                    f"particles: Geant4 knows no particle with pdg {pdg} (row {row}), expected "
-                    "one that lives long enough to reach the detector; remove it"
+                    f"particles: Geant4 cannot track pdg {pdg} (row {row}), expected a "
+                    "particle that lives long enough to reach the detector; remove it"
                 )
                 raise DataFormatError(msg)
-            if abs(int(pdg)) > 1000020040:
+            largest = self._calorimeter.largest_ion_charge
+            if abs(int(pdg)) > _IONS and abs(int(pdg)) // 10_000 % 1000 > largest:
                 msg = (
                     f"particles: pdg {pdg} (row {row}) is an ion heavier than helium, whose "
                     "light is not simulated; remove it"
@@ -104,13 +109,13 @@ class Engine:
             [self._definition(int(pdg)).GetPDGMass() / 1000 for pdg in particles["pdg"]]
         )
         low, high = ENERGY_GEV
-        wrong = (kinetic < low) | (energy > high)
+        wrong = (kinetic < low) | (kinetic > high)
         if wrong.any():
             row = int(np.argmax(wrong))
             msg = (
                 f"particles: energy {energy[row]:g} GeV (row {row}, pdg "
                 f"{particles['pdg'][row]}) is outside what {self.setup.physics} covers, "
-                f"expected {low:g} GeV of kinetic energy to {high:g} GeV; remove the row"
+                f"expected {low:g} to {high:g} GeV of kinetic energy; remove the row"
             )
             raise DataFormatError(msg)
         if not (self.setup.beam * particles["pz_gev"] > 0).all():
@@ -197,7 +202,7 @@ class Engine:
 
         table = g4.G4ParticleTable.GetParticleTable()
         found = table.FindParticle(pdg)
-        if found is None and abs(pdg) > 1_000_000_000:
+        if found is None and abs(pdg) > _IONS:
             found = g4.G4IonTable.GetIonTable().GetIon(pdg)
         return found
 

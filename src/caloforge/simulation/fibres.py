@@ -82,6 +82,8 @@ class FibreCalorimeter:
         grid: Cells: one fibre each.
     """
 
+    largest_ion_charge = 2
+
     def __init__(self, table: FibreTable, grid: GridLayout) -> None:
         self.table = table
         self.grid = grid

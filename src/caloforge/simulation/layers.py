@@ -72,6 +72,8 @@ class LayeredCalorimeter:
         layout: Layers, rings and sectors.
     """
 
+    largest_ion_charge = 118
+
     def __init__(self, table: LayerTable, layout: CylinderLayout) -> None:
         self.table = table
         self.layout = layout
