@@ -35,6 +35,13 @@ def test_sizes_and_directions_of_the_zdcs() -> None:
     assert (zn.beam, zp.beam, load_setup("cylinder").beam) == (-1, -1, 1)
 
 
+def test_without_beam_particles_come_from_the_collision() -> None:
+    table = changed("zn", lambda t: t["construction"].pop("beam"))
+    assert Setup(table, "mine.toml").beam == -1
+    table = changed("cylinder", lambda t: t["construction"].pop("beam"))
+    assert Setup(table, "mine.toml").beam == 1
+
+
 def test_the_cylinder_has_the_cells_of_the_challenge() -> None:
     assert load_setup("cylinder").geometry.n_cells == 45 * 16 * 9
     assert load_setup("cylinder-fine").geometry.n_cells == 45 * 50 * 18

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from caloforge.events import beam_of
 from caloforge.geometry import DetectorGeometry, read_description
 from caloforge.simulation.construction import read_construction
 from caloforge.simulation.physics import check_physics
@@ -50,7 +51,7 @@ class Setup:
     @property
     def beam(self) -> int:
         """Sign of the momentum along z of what enters the front face."""
-        return int(self.detector["construction"].get("beam", 1))
+        return beam_of(self.detector, source=self.source)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
