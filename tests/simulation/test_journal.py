@@ -124,10 +124,23 @@ def test_unfinished_run_is_not_lost_unasked(path):
     write(path)
     with pytest.raises(OutputError, match=r"an interrupted run lies there; --resume .*--force"):
         Journal(path, resume=False, force=False)
+    before = path.read_bytes()
     with Journal(path, resume=False, force=True) as journal:
         assert journal.settings is None
         assert not journal.entries
+    assert path.read_bytes() == before  # nothing has taken its place
+    with Journal(path, resume=False, force=True) as journal:
+        journal.begin({"seed": 2})
     assert not path.exists()  # with nothing in it, it is of no use
+
+
+def test_end_that_was_cut_off_stays_until_something_takes_its_place(path):
+    write(path)
+    path.write_bytes(path.read_bytes()[:-5])
+    before = path.read_bytes()
+    with Journal(path, resume=True, force=False) as journal:
+        assert sorted(journal.entries) == [0, 3]
+    assert path.read_bytes() == before
 
 
 def test_foreign_file_is_left_alone(path):

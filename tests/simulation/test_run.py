@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from caloforge.data import ShowerFile, write_particles
-from caloforge.errors import ConfigError, DataFormatError, OutputError, SimulationError
+from caloforge.errors import (
+    ConfigError,
+    DataFormatError,
+    MissingExtraError,
+    OutputError,
+    SimulationError,
+)
 from caloforge.events import incident_particles
 from caloforge.simulation import worker
 from caloforge.simulation.journal import Journal
@@ -209,6 +215,30 @@ def test_existing_file_is_replaced_only_by_force(output):
         simulate(output)
     assert not partial_path(output).exists()
     assert output.read_text() == "older"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"gun": "nonsense"}, ConfigError),
+        ({"particles": "none.csv"}, DataFormatError),
+        ({"only": [99]}, ConfigError),
+        ({"engine": "Unready"}, MissingExtraError),
+        ({"engine": "Refusing"}, DataFormatError),
+    ],
+)
+def test_unfinished_run_outlives_a_new_one_that_does_not_begin(
+    output, monkeypatch, change, error
+):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(output)
+    before = partial_path(output).read_bytes()
+    with pytest.raises(error):
+        simulate(output, force=True, **change)
+    assert partial_path(output).read_bytes() == before
+    assert simulate(output, resume=True).made < 2 * N
 
 
 def test_two_runs_at_once_are_refused(output):

@@ -133,7 +133,8 @@ def unpack_chunk(record: bytes) -> Showers:
 class Journal:
     """The file of an unfinished run, locked; use it in a ``with`` statement.
 
-    At the end of the block the file stays if a chunk is in it, unless `remove` was called.
+    An older run stays as it is until `begin`, and for good if that is never called. At the end
+    of the block the file stays if a chunk is in it, unless `remove` was called.
 
     Arguments:
         path: The file.
@@ -142,7 +143,7 @@ class Journal:
 
     Attributes:
         path: The file.
-        settings: What is simulated; None until `begin`, if the file is new.
+        settings: What is simulated; None until `begin`, unless a run is taken over.
         entries: Finished chunks by the place of their first shower.
 
     Raises:
@@ -156,13 +157,13 @@ class Journal:
         self.settings: dict[str, Any] | None = None
         self.entries: dict[int, Entry] = {}
         self._fd = _locked(path)
+        self._end = os.fstat(self._fd).st_size  # of what is whole; a next record begins here
+        self._is_new = self._end == 0
         try:
-            if os.fstat(self._fd).st_size:
+            if not self._is_new:
                 if resume:
                     self._scan()
-                elif force:
-                    os.ftruncate(self._fd, 0)
-                else:
+                elif not force:
                     msg = (
                         f"{path}: an interrupted run lies there; --resume to go on with it, "
                         "--force to start again"
@@ -183,7 +184,7 @@ class Journal:
     ) -> None:
         if self._fd < 0:
             return
-        if not self.entries:
+        if self._is_new and not self.entries:
             self.remove()  # nothing in it that a next run could need
             return
         os.fsync(self._fd)
@@ -196,8 +197,8 @@ class Journal:
         return sum(entry.stop - start for start, entry in self.entries.items())
 
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Say what is simulated, in a new file."""
-        os.ftruncate(self._fd, 0)
+        """Say what is simulated, and drop an older run that was not taken over."""
+        self._is_new, self._end = True, 0
         self._write(MAGIC)
         self._record(pack(settings))
         self.settings = dict(settings)
@@ -231,7 +232,7 @@ class Journal:
         self._fd = -1
 
     def _scan(self) -> None:
-        """Find all whole records, and cut off what follows them."""
+        """Find all whole records; what follows them is cut off by the next one."""
         size = os.fstat(self._fd).st_size
         start = os.pread(self._fd, len(MAGIC), 0)
         if start != MAGIC[: len(start)]:
@@ -251,7 +252,7 @@ class Journal:
             else:
                 self._index(record, offset)
             place = offset + length
-        os.ftruncate(self._fd, min(place, size))
+        self._end = min(place, size)
 
     def _index(self, record: bytes, offset: int) -> None:
         about = unpack(record).header
@@ -261,15 +262,16 @@ class Journal:
 
     def _record(self, record: bytes) -> int:
         """Write one record; return where its frame begins."""
-        place = os.fstat(self._fd).st_size
+        place = self._end
         self._write(_RECORD.pack(len(record), zlib.crc32(record)) + record)
         return place + _RECORD.size
 
     def _write(self, data: bytes) -> None:
         """Append all of ``data``, or nothing."""
-        size = os.fstat(self._fd).st_size
+        size = self._end
         view = memoryview(data)
         done = 0
+        os.ftruncate(self._fd, size)
         try:
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], size + done)
@@ -282,6 +284,7 @@ class Journal:
         except BaseException:
             os.ftruncate(self._fd, size)  # Ctrl-C in the middle of a record
             raise
+        self._end = size + len(view)
 
 
 def _locked(path: Path) -> int:
