@@ -101,14 +101,55 @@ def test_cut_off_anywhere_it_keeps_whole_records(path, tmp_path):
             assert 30 in journal.entries
 
 
-def test_changed_byte_ends_it(path):
+@pytest.mark.parametrize("size", [1, 4, 40])
+def test_changed_bytes_cost_no_other_record(path, size):
+    """Wherever they lie: in a length, a CRC-32, a header or the showers."""
+    write(path, 4)
+    whole = path.read_bytes()
+    with Journal(path, resume=True, force=False) as journal:
+        entries = dict(journal.entries)
+    first = entries[3].offset - 12
+    for place in range(first, entries[9].offset + entries[9].length - size + 1, 3):
+        data = bytearray(whole)
+        data[place : place + size] = (byte ^ 0x5A for byte in data[place : place + size])
+        path.write_bytes(data)
+        hit = {
+            start
+            for start, entry in entries.items()
+            if entry.offset - 12 < place + size and place < entry.offset + entry.length
+        }
+        with Journal(path, resume=True, force=False) as journal:
+            assert journal.entries == {k: v for k, v in entries.items() if k not in hit}
+            # Damage at the very end can look as if it was cut off.
+            assert 1 <= journal.damaged <= len(hit) or (9 in hit and not journal.damaged)
+            for start in sorted(hit):
+                journal.append(chunk(start)[1])
+        with Journal(path, resume=True, force=False) as journal:
+            for start in entries:
+                assert np.array_equal(journal.read(start).dense(0, 3), chunk(start)[0])
+
+
+def test_damaged_settings_are_no_reason_to_drop_showers(path):
     write(path)
     data = bytearray(path.read_bytes())
+    for place in (len(MAGIC), len(MAGIC) + 18):
+        data[place] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(DataFormatError, match="damaged where it says what is simulated"):
+            Journal(path, resume=True, force=False)
+        assert path.read_bytes() == data
+        data[place] ^= 1
+
+
+def test_zeros_after_a_power_cut_are_no_record(path):
+    write(path)
+    with path.open("ab") as file:
+        file.write(bytes(4096))
     with Journal(path, resume=True, force=False) as journal:
-        data[journal.entries[3].offset + 20] ^= 1
-    path.write_bytes(data)
+        assert (len(journal.entries), journal.damaged) == (3, 0)
+        journal.append(chunk(9)[1])
     with Journal(path, resume=True, force=False) as journal:
-        assert sorted(journal.entries) == [0]
+        assert (len(journal.entries), journal.damaged) == (4, 0)
 
 
 def test_one_run_at_a_time(path):

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from rich.console import Console
 
 from caloforge.data import ShowerFile, write_particles
 from caloforge.errors import (
@@ -131,6 +133,26 @@ def test_interrupted_run_goes_on(output, reference, monkeypatch, chunks):
     assert 0 < done.made < 2 * N
     assert content(output) == reference
     assert not partial_path(output).exists()
+
+
+def test_damaged_record_is_told_and_made_again(output, reference, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 5)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(output)
+    with Journal(partial_path(output), resume=True, force=False) as journal:
+        kept = journal.n_showers
+        start, entry = list(journal.entries.items())[2]
+    data = bytearray(partial_path(output).read_bytes())
+    data[entry.offset + entry.length // 2] ^= 255
+    partial_path(output).write_bytes(data)
+    text = StringIO()
+    done = simulate(output, resume=True, console=Console(file=text, width=40))
+    assert text.getvalue() == (
+        f"{output}.partial: 1 damaged record left out; showers that are missing are made again\n"
+    )
+    assert done.made == 2 * N - kept + (entry.stop - start)
+    assert content(output) == reference
 
 
 def test_run_that_was_interrupted_at_the_end_needs_no_worker(output, reference, monkeypatch):
@@ -311,10 +333,6 @@ except OutputError as error:
 
 
 def test_progress_says_rates_and_time_left_on_a_line_for_logs():
-    from io import StringIO
-
-    from rich.console import Console
-
     text = StringIO()
     total, half = Work(10, 100.0, 1000), Work(4, 50.0, 500)
     with SimulationProgress(Console(file=text, width=40), total, Work(2, 0.0, 0)) as progress:

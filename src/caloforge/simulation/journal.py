@@ -3,13 +3,14 @@
 ``OUT.h5.partial`` holds, after a line that says what it is, records of length, CRC-32 and a
 frame (`caloforge.simulation.frames`). The first says what is simulated, each further one holds
 the showers of one chunk, in the order in which they were finished. A record that was cut off by
-a full disk, a kill or a power cut is not counted, nor is anything after it. Nothing in it is
-unpickled.
+a full disk, a kill or a power cut is not counted; one that was damaged is left out, and costs
+none of those after it. Nothing in it is unpickled.
 """
 
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import struct
 import zlib
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 MAGIC = b"caloforge simulate: showers of an unfinished run, format 1\n"
 _RECORD = struct.Struct("<QI")
+# How the header of a chunk begins, after the length of its record, CRC-32 and its own length.
+_CHUNK, _TO_CHUNK = b'{"start": ', _RECORD.size + 4
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -145,17 +148,20 @@ class Journal:
         path: The file.
         settings: What is simulated; None until `begin`, unless a run is taken over.
         entries: Finished chunks by the place of their first shower.
+        damaged: How many records, which no one cut off, are damaged and left out.
 
     Raises:
         OutputError: If another run writes it, if it holds a run and neither ``resume`` nor
             ``force`` is given, or if it cannot be written.
-        DataFormatError: If it is the file of another program.
+        DataFormatError: If it is the file of another program, or it is damaged where it says
+            what is simulated.
     """
 
     def __init__(self, path: Path, *, resume: bool, force: bool) -> None:
         self.path = path
         self.settings: dict[str, Any] | None = None
         self.entries: dict[int, Entry] = {}
+        self.damaged = 0
         self._fd = _locked(path)
         self._end = os.fstat(self._fd).st_size  # of what is whole; a next record begins here
         self._is_new = self._end == 0
@@ -222,7 +228,7 @@ class Journal:
         try:
             return unpack_chunk(os.pread(self._fd, entry.length, entry.offset))
         except (OSError, ValueError, KeyError, zlib.error) as error:
-            msg = f"{self.path}: damaged at byte {entry.offset} ({error}); start again"
+            msg = f"{self.path}: damaged at byte {entry.offset} ({error}); --resume makes its showers again"
             raise DataFormatError(msg) from error
 
     def remove(self) -> None:
@@ -238,21 +244,60 @@ class Journal:
         if start != MAGIC[: len(start)]:
             msg = f"{self.path}: not written by this version of caloforge; move it away"
             raise DataFormatError(msg)
-        place = len(MAGIC)
-        while place + _RECORD.size <= size:
-            length, crc = _RECORD.unpack(os.pread(self._fd, _RECORD.size, place))
-            offset = place + _RECORD.size
-            if offset + length > size:
-                break
-            record = os.pread(self._fd, length, offset)
-            if zlib.crc32(record) != crc:
-                break
+        place = min(len(MAGIC), size)
+        while place < size:
+            record = self._whole(place, size)
+            if record is None:
+                after = self._after_damage(place, size)
+                if after is None:
+                    break
+                if self.settings is None:
+                    msg = (
+                        f"{self.path}: damaged where it says what is simulated; move it away, "
+                        "or --force without --resume to start again"
+                    )
+                    raise DataFormatError(msg)
+                self.damaged += 1
+                place = after
+                continue
             if self.settings is None:
                 self.settings = unpack(record).header
             else:
-                self._index(record, offset)
-            place = offset + length
-        self._end = min(place, size)
+                self._index(record, place + _RECORD.size)
+            place += _RECORD.size + len(record)
+        self._end = place
+
+    def _whole(self, place: int, size: int) -> bytes | None:
+        """Return the record at ``place`` of a file of ``size`` bytes, if it is whole."""
+        if place + _RECORD.size > size:
+            return None
+        length, crc = _RECORD.unpack(os.pread(self._fd, _RECORD.size, place))
+        offset = place + _RECORD.size
+        if not 0 < length <= size - offset:
+            return None
+        record = os.pread(self._fd, length, offset)
+        return record if zlib.crc32(record) == crc else None
+
+    def _after_damage(self, place: int, size: int) -> int | None:
+        """Return where to go on after a bad record; None if it was cut off.
+
+        That is where its length says, if a chunk begins there or the file ends, else the next
+        whole record of a chunk.
+        """
+        if place + _RECORD.size <= size:
+            length, _ = _RECORD.unpack(os.pread(self._fd, _RECORD.size, place))
+            after = place + _RECORD.size + length
+            if length and after <= size:
+                start = os.pread(self._fd, len(_CHUNK), after + _TO_CHUNK)
+                if start == _CHUNK or (after == size and self.settings is not None):
+                    return after
+        with mmap.mmap(self._fd, size, access=mmap.ACCESS_READ) as data:
+            found = data.find(_CHUNK, place + _TO_CHUNK + 1)
+            while found >= 0:
+                if self._whole(found - _TO_CHUNK, size) is not None:
+                    return found - _TO_CHUNK
+                found = data.find(_CHUNK, found + 1)
+        return None
 
     def _index(self, record: bytes, offset: int) -> None:
         about = unpack(record).header

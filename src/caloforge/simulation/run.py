@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -144,6 +145,13 @@ def simulate_file(
         incident = incident_particles(detector, n=n, gun=gun, particles=particles, seed=seed)
         plan = Plan(setup, incident, repeats, seed, tuple(sorted({*only})), engine)
         run = _Run(plan, journal)
+        if journal.damaged:
+            _warn(
+                f"{journal.path}: {journal.damaged} damaged "
+                f"{'record' if journal.damaged == 1 else 'records'} left out; showers that "
+                "are missing are made again",
+                console,
+            )
         before = journal.n_showers
         try:
             if run.left:
@@ -300,6 +308,14 @@ class _Run:
             "showers": list(plan.only) or "all",
             "particles that miss the detector": plan.missed,
         }
+
+
+def _warn(text: str, console: Console | None) -> None:
+    """Tell in one line what did not stop the run."""
+    if console is None:
+        warnings.warn(text, stacklevel=3)
+    else:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _sum(works: list[Work]) -> Work:
