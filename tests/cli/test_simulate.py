@@ -156,6 +156,11 @@ def test_shower_that_fails_ends_with_one_line_more_for_what_is_kept(fake, tmp_pa
         (["zn"], "found no number of incident particles"),
         (["zn", "-n", "5", "--only", "5"], "--only 5: found no such shower, expected 0 to 4"),
         (["zn", "-n", "1", "--workers", "1", "--cluster", "tcp://x:1"], "found both --workers"),
+        (
+            ["zn", "-n", "3", "--repeats", "9000000000000000000"],
+            "; make several runs with other",
+        ),
+        (["zn", "-n", "9000000000000000000"], "expected at most 1,000,000,000"),
         (["zn", "-n", "1", "--particles", "none.csv"], "none.csv: found no such file"),
     ],
 )

@@ -149,7 +149,8 @@ def test_damaged_record_is_told_and_made_again(output, reference, monkeypatch):
     text = StringIO()
     done = simulate(output, resume=True, console=Console(file=text, width=40))
     assert text.getvalue() == (
-        f"{output}.partial: 1 damaged record left out; showers that are missing are made again\n"
+        f"{output}.partial: 1 damaged record left out; showers that are missing are made "
+        "again\n"
     )
     assert done.made == 2 * N - kept + (entry.stop - start)
     assert content(output) == reference
@@ -296,6 +297,8 @@ def test_particles_that_miss_are_kept_empty(output, tmp_path):
     ("options", "error", "message"),
     [
         ({"repeats": 0}, ConfigError, "repeats: found 0, expected 1 or more"),
+        ({"repeats": 9 * 10**18}, ConfigError, "found 180,000,000,000,000,000,000 showers"),
+        ({"n": 10**10}, ConfigError, "expected at most 1,000,000,000; make several runs"),
         ({"workers": 0}, ConfigError, "workers: found 0, expected 1 or more"),
         ({"seed": -1}, ConfigError, "seed: found -1"),
         ({"cluster": "tcp://127.0.0.1:1"}, ConfigError, "found both --workers and --cluster"),
@@ -308,6 +311,14 @@ def test_bad_input_leaves_nothing(output, options, error, message):
     with pytest.raises(error, match=message):
         simulate(output, **options)
     assert list(output.parent.glob("out*")) == []
+
+
+def test_number_of_showers_of_a_file_is_bounded_too(output, tmp_path):
+    particles = incident_particles("zn", n=8, seed=0).particles
+    write_particles(tmp_path / "few.csv", particles, force=False)
+    with pytest.raises(ConfigError, match="8 particles, 125,000,001 showers of each"):
+        simulate(output, n=None, particles=tmp_path / "few.csv", repeats=125_000_001)
+    assert not partial_path(output).exists()
 
 
 def test_full_disk_keeps_the_showers(output, reference):

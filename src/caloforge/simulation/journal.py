@@ -228,7 +228,10 @@ class Journal:
         try:
             return unpack_chunk(os.pread(self._fd, entry.length, entry.offset))
         except (OSError, ValueError, KeyError, zlib.error) as error:
-            msg = f"{self.path}: damaged at byte {entry.offset} ({error}); --resume makes its showers again"
+            msg = (
+                f"{self.path}: damaged at byte {entry.offset} ({error}); --resume makes its "
+                "showers again"
+            )
             raise DataFormatError(msg) from error
 
     def remove(self) -> None:

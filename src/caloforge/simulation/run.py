@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 ENGINE = "caloforge.simulation.engine:Engine"
 # Cells that are held at a time while the file is written.
 _PIECE_BYTES = 16 * 2**20
+# Far beyond what anyone simulates in one run, and within the memory of a large machine.
+_MOST_SHOWERS = 10**9
 _LONGEST_TEXT = 120
 
 
@@ -140,9 +142,11 @@ def simulate_file(
     started = time.perf_counter()
     check_new(output, force=force)
     _check_options(repeats, workers, cluster, seed)
+    _check_number(n or 1, repeats)
     setup = load_setup(detector, physics=physics, em=em, cut_mm=cut_mm)
     with Journal(partial_path(output), resume=resume, force=force) as journal:
         incident = incident_particles(detector, n=n, gun=gun, particles=particles, seed=seed)
+        _check_number(len(incident), repeats)
         plan = Plan(setup, incident, repeats, seed, tuple(sorted({*only})), engine)
         run = _Run(plan, journal)
         if journal.damaged:
@@ -331,6 +335,15 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     flat = {key: value for key, value in settings.items() if key != "description"}
     description: Mapping[str, Any] = settings.get("description", {})
     return {**flat, **description}
+
+
+def _check_number(n: int, repeats: int) -> None:
+    if n * repeats > _MOST_SHOWERS:
+        msg = (
+            f"{n:,} particles, {repeats:,} showers of each: found {n * repeats:,} showers, "
+            f"expected at most {_MOST_SHOWERS:,}; make several runs with other seeds"
+        )
+        raise ConfigError(msg)
 
 
 def _check_options(repeats: int, workers: int | None, cluster: str | None, seed: int) -> None:
