@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import resources
 from io import StringIO
 from pathlib import Path
 
@@ -27,9 +28,12 @@ from caloforge.simulation.run import partial_path, simulate_file
 N = 20
 
 
-def simulate(output, *, engine="Engine", n=N, **options):
+_ZN = resources.files("caloforge.geometry") / "detectors" / "zn.toml"
+
+
+def simulate(output, *, detector="zn", engine="Engine", n=N, **options):
     options = {"workers": 1, "repeats": 2, "seed": 5, **options}
-    return simulate_file("zn", output, n=n, engine=f"fake_engine:{engine}", **options)
+    return simulate_file(detector, output, n=n, engine=f"fake_engine:{engine}", **options)
 
 
 def content(path):
@@ -217,6 +221,18 @@ def test_only_the_same_run_goes_on(output, monkeypatch, change, message):
     with pytest.raises(ConfigError, match=message):
         simulate(output, resume=True, **change)
     assert partial_path(output).exists()
+
+
+def test_way_to_the_detector_does_not_matter(output, monkeypatch, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(_ZN.read_text())
+    options = {"detector": own, "gun": "zn"}
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(output, **options)
+    monkeypatch.chdir(tmp_path)
+    assert simulate(output, resume=True, **options | {"detector": "./own.toml"}).made < 2 * N
 
 
 def test_another_geant4_does_not_go_on(output, monkeypatch):

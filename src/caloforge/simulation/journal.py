@@ -289,7 +289,7 @@ class Journal:
         """
         if place + _RECORD.size <= size:
             length, _ = _RECORD.unpack(os.pread(self._fd, _RECORD.size, place))
-            after = place + _RECORD.size + length
+            after: int = place + _RECORD.size + length
             if length and after <= size:
                 start = os.pread(self._fd, len(_CHUNK), after + _TO_CHUNK)
                 if start == _CHUNK or (after == size and self.settings is not None):

@@ -98,9 +98,14 @@ class Plan:
         return digest.hexdigest()
 
     def settings(self) -> dict[str, Any]:
-        """Everything that must be the same for a run to go on, as JSON keeps it."""
+        """Everything that must be the same for a run to go on, as JSON keeps it.
+
+        Where the detector was read does not matter: its content is in it.
+        """
+        setup = self.setup.as_dict()
+        del setup["source"]
         settings = {
-            **self.setup.as_dict(),
+            **setup,
             "n": len(self.incident),
             "repeats": self.repeats,
             "seed": self.seed,
