@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from caloforge.events.species import species_of
+
 DETECTOR = """
 name = "toy"
 kind = "grid"
@@ -36,6 +38,15 @@ def write_events(tmp_path) -> WriteEvents:
     """Write events: each a list of (pdg, momentum in GeV, vertex in mm, status)."""
     pyhepmc = pytest.importorskip("pyhepmc", reason="needs the extra 'sim'")
 
+    def made(pdg, p, status, gev):
+        kind = species_of(pdg)
+        mass = 0.0 if kind is None else kind.mass_mev / 1000
+        energy = 1.001 * (sum(x * x for x in p) + mass**2) ** 0.5  # as if rounded
+        four = (*(x * gev for x in p), energy * gev)
+        particle = pyhepmc.GenParticle(four, pdg, status)
+        particle.generated_mass = mass * gev
+        return particle
+
     def write(events, *, name="events.hepmc", momentum="GEV", length="MM", **options) -> Path:
         gev = 1 if momentum == "GEV" else 1000
         mm = 1 if length == "MM" else 0.1
@@ -51,11 +62,9 @@ def write_events(tmp_path) -> WriteEvents:
                     vertex.add_particle_in(pyhepmc.GenParticle(beam, 2212, 4))
                 event.add_vertex(vertex)
                 for pdg, p, at, status in particles:
-                    energy = 1.001 * sum(x * x for x in p) ** 0.5
-                    four = (*(x * gev for x in p), energy * gev)
-                    particle = pyhepmc.GenParticle(four, pdg, status)
+                    particle = made(pdg, p, status, gev)
                     if any(at):
-                        mother = pyhepmc.GenParticle(four, 3122, 2)
+                        mother = made(3122, p, 2, gev)
                         vertex.add_particle_out(mother)
                         decay = pyhepmc.GenVertex((*(x * mm for x in at), 0))
                         decay.add_particle_in(mother)

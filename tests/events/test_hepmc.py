@@ -1,4 +1,5 @@
 import gzip
+import os
 import sys
 
 import numpy as np
@@ -6,6 +7,8 @@ import pytest
 
 from caloforge.errors import DataFormatError, MissingExtraError
 from caloforge.events import incident_particles, read_beamline, read_hepmc
+from caloforge.events.consistency import Written, check_particles
+from caloforge.events.species import species_of
 
 ORIGIN = (0, 0, 0)
 STRAIGHT = (2112, (0, 0, -100), ORIGIN, 1)
@@ -139,6 +142,17 @@ def test_compressed_and_old_files_are_read(write_events, read, name):
     assert counts["events"] == 2
 
 
+@pytest.mark.parametrize("digits", [6, 16])
+@pytest.mark.parametrize("pdg", [22, 11, 13, 211, 2112, 2212, 3122, 1000020040])
+@pytest.mark.parametrize("p", [1e-3, 1.0, 40.0, 3000.0])
+def test_rounded_numbers_are_consistent(pdg, p, digits):
+    mass = species_of(pdg).mass_mev / 1000
+    pz, energy = (float(f"{x:.{digits}g}") for x in (p, np.hypot(p, mass)))
+    for given in (0.0, mass):
+        row = (np.array([pdg]), np.array([[0, 0, pz]]), np.array([energy]), np.array([given]))
+        check_particles(Written(*row), where="x", unit="GEV")
+
+
 class TestBadFiles:
     def check(self, read, path, message, error=DataFormatError):
         with pytest.raises(error, match=message) as caught:
@@ -151,10 +165,50 @@ class TestBadFiles:
         text = path.read_text()
         path.write_text(text[: text.rindex("P 3")])
         self.check(read, path, "event number 3 of 3 in the file is damaged, empty or cut off")
-        # HepMC's three lines of complaint are silenced; one it prints without asking.
-        out, err = capfd.readouterr()
-        assert out.count("\n") <= 1
-        assert err == ""
+        assert capfd.readouterr() == ("", "")
+
+    def test_broken_line_prints_nothing_and_leaves_the_outputs_open(
+        self, write_events, read, capfd
+    ):
+        path = write_events([[STRAIGHT]] * 3)
+        lines = path.read_text().splitlines(keepends=True)
+        bad = [k for k, line in enumerate(lines) if line.startswith("P 3")][1]
+        lines[bad] = "P 3 -1\n"
+        path.write_text("".join(lines))
+        self.check(read, path, "event number 2 of 3")
+        assert capfd.readouterr() == ("", "")
+        os.write(1, b"out")
+        os.write(2, b"err")
+        assert capfd.readouterr() == ("out", "err")
+
+    @pytest.mark.parametrize(
+        ("written", "claimed", "p"),
+        [
+            ("MEV", "GEV", 3),
+            ("MEV", "GEV", 3000),
+            ("GEV", "MEV", 100),
+            ("GEV", "MEV", 6800),
+        ],
+    )
+    @pytest.mark.parametrize("pdg", [2112, 2212])
+    def test_other_units_than_the_file_says(self, write_events, read, written, claimed, p, pdg):
+        path = write_events([[(pdg, (0, 0, -p), ORIGIN, 1)]], momentum=written)
+        text = path.read_text()
+        assert f"U {written} MM" in text
+        path.write_text(text.replace(f"U {written} MM", f"U {claimed} MM"))
+        self.check(read, path, f"event 10: the particle .* its unit is {claimed}: correct it")
+
+    @pytest.mark.parametrize("p", [0.5, 100, 3000])
+    def test_damaged_momentum(self, write_events, read, p):
+        path = write_events([[STRAIGHT], [(2112, (0, 0, -p), ORIGIN, 1)]])
+        head, tail = path.read_text().split("E 11 ")
+        lines = tail.splitlines(keepends=True)
+        k = next(k for k, line in enumerate(lines) if line.startswith("P 3"))
+        words = lines[k].split(" ")
+        words[6] = "abc"  # HepMC takes it for 0
+        lines[k] = " ".join(words)
+        path.write_text(head + "E 11 " + "".join(lines))
+        self.check(read, path, r"event 11: the particle 'n' with p = \(0, 0, 0\) GeV has an en")
 
     def test_cut_off_between_events(self, write_events, read):
         path = write_events([[STRAIGHT]] * 3)

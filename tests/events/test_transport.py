@@ -155,8 +155,7 @@ class TestBeamline:
             *(
                 (
                     f"dipole = {{ z_cm = {z_cm}, field_tm = 3 }}",
-                    f"found z_cm = {z_cm}, expected a place between the collision at 0 and the "
-                    "front face at -10000 cm, with beam = -1; correct the sign",
+                    f"found z_cm = {z_cm}, expected .*between .*-10000 cm, with beam = -1",
                 )
                 for z_cm in (-12000, -10000, 0, 6000)
             ),

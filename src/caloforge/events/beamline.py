@@ -117,8 +117,8 @@ def read_beamline(detector: str | Path) -> Beamline:
     if dipole is not None and not 0 < dipole.z_cm * beam < z_cm * beam:
         msg = (
             f"{where} dipole: found z_cm = {dipole.z_cm:g}, expected a place between the "
-            f"collision at 0 and the front face at {z_cm:g} cm, with beam = {beam}; correct the "
-            "sign, or leave it out"
+            f"collision at 0 and the front face at {z_cm:g} cm, with beam = {beam}; correct "
+            "the sign, or leave it out"
         )
         raise GeometryError(msg)
     return Beamline(geometry.name, face, dipole, gun)

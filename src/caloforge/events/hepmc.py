@@ -13,6 +13,8 @@ import numpy as np
 
 from caloforge.data import Particles
 from caloforge.errors import DataFormatError, MissingExtraError
+from caloforge.events.consistency import Written, check_particles
+from caloforge.events.quiet import quiet
 from caloforge.events.species import NEUTRINOS, species_of
 from caloforge.events.transport import to_front_face
 
@@ -48,6 +50,7 @@ def read_hepmc(
     are carried to it by `to_front_face` if they fly to the detector's side; those that hit it
     are kept, in the order of the file; their decay products are not. Mass and
     charge are those of the package `particle`, momenta those of the file; the energy follows.
+    The energies and masses of the file have to agree with that, see `check_particles`.
     Neutrinos are left out. One event is held in memory at a time, the file may be compressed
     (gzip). Event weights are not used.
 
@@ -62,7 +65,8 @@ def read_hepmc(
 
     Raises:
         MissingExtraError: If pyhepmc is not installed.
-        DataFormatError: If the file is damaged or cut off, or no particle hits the face.
+        DataFormatError: If the file is damaged, cut off or in other units than it says, or no
+            particle hits the face.
     """
     counts: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
@@ -119,12 +123,20 @@ def _candidates(
         final[[mother.id - 1 for mother in event.vertices[k].particles_in]] = True
     pdg = np.array(table.pid, dtype=np.int64)
     momentum = np.stack((table.px, table.py, table.pz), axis=1)
-    if not np.isfinite(momentum[final]).all():
+    gev = _GEV_PER_UNIT[event.momentum_unit.name]
+    energy = np.asarray(table.e)
+    if not (np.isfinite(momentum[final]).all() and np.isfinite(energy[final]).all()):
         msg = (
             f"{path}: event {event.event_number} has a momentum that is not a finite number; "
             "the file is damaged, write it again"
         )
         raise DataFormatError(msg)
+    given = np.where(table.is_generated_mass_set, table.generated_mass, 0.0)
+    check_particles(
+        Written(pdg[final], momentum[final] * gev, energy[final] * gev, given[final] * gev),
+        where=f"{path}: event {event.event_number}",
+        unit=event.momentum_unit.name,
+    )
     counts["seen"] += int(final.sum())
     remaining = final.copy()
     for reason, wrong in (
@@ -145,7 +157,7 @@ def _candidates(
             vertex[k] = position.x, position.y, position.z
     return _Candidates(
         pdg[rows],
-        momentum[rows] * _GEV_PER_UNIT[event.momentum_unit.name],
+        momentum[rows] * gev,
         vertex * cm,
     )
 
@@ -203,7 +215,12 @@ def _events(path: Path) -> Iterator[Any]:
         is_new = b"HepMC::Asciiv3" in file.peek(512)[:512]
         done = 0
         with pyhepmc.open(tap, format="HepMC3" if is_new else "HepMC2") as events:
-            for event in events:
+            following = iter(events)
+            while True:
+                with quiet():  # HepMC prints some complaints whatever its settings
+                    event = next(following, None)
+                if event is None:
+                    break
                 done += 1
                 yield event
         if tap.error is not None:
