@@ -1,5 +1,6 @@
 """The same file, whatever happens on the way."""
 
+import re
 import subprocess
 import sys
 from importlib import resources
@@ -22,6 +23,7 @@ from caloforge.errors import (
 from caloforge.events import incident_particles
 from caloforge.simulation import worker
 from caloforge.simulation.journal import Journal
+from caloforge.simulation.plan import first_difference
 from caloforge.simulation.progress import SimulationProgress, Work
 from caloforge.simulation.run import partial_path, simulate_file
 
@@ -210,7 +212,10 @@ def test_failing_shower_stops_the_run_and_the_others_are_kept(output):
         ({"repeats": 3}, r"has repeats 2, here it is 3"),
         ({"cut_mm": 0.7}, r"has cut_mm 0\.1, here it is 0\.7"),
         ({"only": [1]}, r"has only \[\], here it is \[1\]"),
-        ({"gun": "neutron-100"}, r"has particles of other content"),
+        (
+            {"gun": "neutron-100"},
+            r"from gun zn \(SHA-256 \w{8}\), here it is gun neutron-100 \(SHA-256 \w{8}\); ",
+        ),
     ],
 )
 def test_only_the_same_run_goes_on(output, monkeypatch, change, message):
@@ -221,6 +226,53 @@ def test_only_the_same_run_goes_on(output, monkeypatch, change, message):
     with pytest.raises(ConfigError, match=message):
         simulate(output, resume=True, **change)
     assert partial_path(output).exists()
+
+
+def test_changed_detector_is_told_by_its_key(output, monkeypatch, tmp_path):
+    own = tmp_path / "own.toml"
+    text = _ZN.read_text()
+    own.write_text(text)
+    options = {"detector": own, "gun": "zn"}
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(output, **options)
+    before = partial_path(output).read_bytes()
+    for old, new, message in (
+        (
+            "efficiency = 0.11 ",
+            "efficiency = 0.147 ",
+            "light.efficiency 0.11, here it is 0.147;",
+        ),
+        (
+            "300.0, 570.0",
+            "300.0, 600.0",
+            r"wavelength_nm \[300.0, 570.0\], here it is \[300.0, ",
+        ),
+        ("# attenuation", "attenuation", "light.attenuation_length_m nothing, here it is 50.0"),
+    ):
+        assert old in text
+        own.write_text(text.replace(old, new))
+        with pytest.raises(ConfigError, match=r"has detector\.construction\.light") as caught:
+            simulate(output, resume=True, **options)
+        assert re.search(message, str(caught.value))
+    assert partial_path(output).read_bytes() == before
+
+
+def test_first_difference_has_one_short_line():
+    layers = [{"material": "Pb", "mm": 2.0}, {"material": "Si", "mm": 0.3}]
+    other = [layers[0], {"material": "Si", "mm": 0.5}]
+    found = first_difference({"d": {"layers": layers}}, {"d": {"layers": other}})
+    assert found == ("d.layers.1.mm", "0.3", "0.5")
+    assert first_difference({"a": 1, "gone": 2}, {"a": 1}) is None
+    before, now = list(range(90)), list(range(91))
+    assert first_difference({"a": before}, {"a": now}) == ("a", "a list of 90", "a list of 91")
+    assert first_difference({"a": now}, {"a": [*before, 7]}) == ("a.90", "90", "7")
+    key, one, two = first_difference({"a": "x" * 99 + "y"}, {"a": "x" * 100})
+    assert key == "a"
+    assert one != two
+    assert len(one) < 80
+    assert first_difference({}, {"description": {"release": 1}}).now == "{'release': 1}"
 
 
 def test_way_to_the_detector_does_not_matter(output, monkeypatch, tmp_path):

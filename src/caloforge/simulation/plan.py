@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,85 @@ if TYPE_CHECKING:
 
     from caloforge.events import IncidentParticles
     from caloforge.simulation.setup import Setup
+
+
+_ABSENT = object()
+_LONGEST_TEXT = 60
+
+
+class Difference(NamedTuple):
+    """Where two runs differ.
+
+    Attributes:
+        key: Of the setting, with those of the tables that it is in: ``"detector.layout.rows"``.
+        before: Its value in the first run, for a message.
+        now: That in the second.
+    """
+
+    key: str
+    before: str
+    now: str
+
+
+def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> Difference | None:
+    """Compare two runs by what `Plan.settings` says of them.
+
+    What the engine says of itself is there under ``description``, once it has been asked; only
+    what ``now`` has is compared.
+
+    Example:
+        >>> first_difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}})
+        Difference(key='a.c', before='2', now='3')
+    """
+    for key, value in now.items():
+        other = before.get(key, _ABSENT)
+        if key == "particles" and isinstance(other, dict):
+            if other["sha256"] != value["sha256"]:
+                return Difference("particles from", _particles(other), _particles(value))
+            continue
+        if (found := _descend(other, value, (key,))) is not None:
+            path, *values = found
+            name = ".".join(map(str, path[1:] if path[0] == "description" else path))
+            return Difference(name, *map(_text, values))
+    return None
+
+
+def _descend(before: Any, now: Any, path: tuple[Any, ...]) -> tuple[Any, Any, Any] | None:  # noqa: ANN401 - what JSON holds
+    """Return path and values of the first difference, as deep as both have the same form."""
+    if before == now:
+        return None
+    pairs: dict[Any, tuple[Any, Any]] = {}
+    if isinstance(before, dict) and isinstance(now, dict):
+        pairs = {k: (before.get(k, _ABSENT), now.get(k, _ABSENT)) for k in {**now, **before}}
+    elif isinstance(before, list) and isinstance(now, list) and _is_long(before, now):
+        pairs = dict(enumerate(zip(before, now, strict=True)))
+    for key, (one, other) in pairs.items():
+        if (found := _descend(one, other, (*path, key))) is not None:
+            return found
+    return path, before, now
+
+
+def _is_long(before: list[Any], now: list[Any]) -> bool:
+    """Whether two lists are better compared one by one than shown."""
+    nested = any(isinstance(each, (dict, list)) for each in now)
+    return len(before) == len(now) and (nested or len(repr(now)) > _LONGEST_TEXT)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - what JSON holds
+    """Return a value for a message of one line."""
+    if value is _ABSENT:
+        return "nothing"
+    text = repr(value)
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    if isinstance(value, (dict, list)):
+        return f"a {'table' if isinstance(value, dict) else 'list'} of {len(value)}"
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text[: _LONGEST_TEXT // 2]}... (SHA-256 {digest[:8]})"
+
+
+def _particles(settings: Mapping[str, str]) -> str:
+    return f"{settings['from']} (SHA-256 {settings['sha256'][:8]})"
 
 
 @dataclass(frozen=True)
@@ -110,11 +189,16 @@ class Plan:
             "repeats": self.repeats,
             "seed": self.seed,
             "only": self.only,
-            "particles": self.sha256,
+            "particles": {"sha256": self.sha256, "from": self._source()},
             "caloforge": __version__,
             "engine": self.engine,
         }
         return dict(json.loads(json.dumps(settings)))
+
+    def _source(self) -> str:
+        """Say in two words where the particles come from."""
+        origin = self.incident.origin
+        return f"gun {origin['gun']}" if "gun" in origin else f"file {origin['file']}"
 
     def work(self, chunk: Chunk) -> Work:
         """How much a chunk counts for progress."""

@@ -21,7 +21,7 @@ from caloforge.simulation.chunks import dearest_first
 from caloforge.simulation.cluster import cluster_workers, default_workers, local_workers
 from caloforge.simulation.frames import pack
 from caloforge.simulation.journal import Journal
-from caloforge.simulation.plan import Plan
+from caloforge.simulation.plan import Plan, first_difference
 from caloforge.simulation.progress import SimulationProgress, Work
 from caloforge.simulation.setup import (
     DEFAULT_CUT_MM,
@@ -43,7 +43,6 @@ ENGINE = "caloforge.simulation.engine:Engine"
 _PIECE_BYTES = 16 * 2**20
 # Far beyond what anyone simulates in one run, and within the memory of a large machine.
 _MOST_SHOWERS = 10**9
-_LONGEST_TEXT = 120
 
 
 class Simulated(NamedTuple):
@@ -285,18 +284,14 @@ class _Run:
 
     def _check_same(self, settings: Mapping[str, Any]) -> None:
         """Refuse to go on with a run of other settings."""
-        before, now = _flat(self.journal.settings or {}), _flat(settings)
-        for key in now:
-            if before.get(key) != now[key]:
-                found, given = (repr(table.get(key)) for table in (before, now))
-                text = f"{found}, here it is {given}"
-                if len(text) > _LONGEST_TEXT:
-                    text = "of other content"
-                msg = (
-                    f"{self.journal.path}: the run to be resumed has {key} {text}; give "
-                    "its own settings, or --force without --resume to start again"
-                )
-                raise ConfigError(msg)
+        found = first_difference(self.journal.settings or {}, settings)
+        if found is not None:
+            msg = (
+                f"{self.journal.path}: the run to be resumed has {found.key} {found.before}, "
+                f"here it is {found.now}; give its own settings, or --force without --resume "
+                "to start again"
+            )
+            raise ConfigError(msg)
 
     def _provenance(self) -> dict[str, Any]:
         """Say how the showers were made: the same words, wherever they were made."""
@@ -328,13 +323,6 @@ def _sum(works: list[Work]) -> Work:
         sum(work.energy_gev for work in works),
         sum(work.cost for work in works),
     )
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with those of ``description`` one by one, for a message that names one."""
-    flat = {key: value for key, value in settings.items() if key != "description"}
-    description: Mapping[str, Any] = settings.get("description", {})
-    return {**flat, **description}
 
 
 def _check_number(n: int, repeats: int) -> None:
