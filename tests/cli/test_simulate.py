@@ -206,6 +206,17 @@ def test_data_are_fetched_on_request_and_shown(tmp_path, monkeypatch):
     assert any("G4EMLOW" in line for line in sets)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [(["zn"], "DETECTOR 'zn'"), (["-o", "x.h5"], "-o"), (["--seed", "0"], "--seed")],
+)
+def test_data_are_fetched_alone(monkeypatch, arguments, found):
+    monkeypatch.setattr("caloforge.simulation.data_sets.fetch_data", None)
+    result = run("--fetch-data", *arguments)
+    assert result.exit_code == 2
+    assert f"--fetch-data: found {found} too, expected nothing else" in result.stderr
+
+
 def test_missing_run_data_name_the_cure(tmp_path):
     from importlib.util import find_spec
 

@@ -87,6 +87,7 @@ def simulate(
         caloforge simulate --fetch-data
     """  # noqa: D301 - click's mark, a backspace, keeps the lines apart
     if fetch_data:
+        _refuse_all_but_fetch_data(ctx)
         _fetch_data()
         return
     if detector is None or output is None:
@@ -123,6 +124,17 @@ def simulate(
     _summarise(done)
 
 
+def _refuse_all_but_fetch_data(ctx: click.Context) -> None:
+    """Nothing is simulated with it: silence on the rest would be a promise."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if _is_given(ctx, name) and name != "fetch_data":
+            is_argument = isinstance(parameter, click.Argument)
+            what = f"DETECTOR '{ctx.params[name]}'" if is_argument else parameter.opts[0]
+            msg = f"--fetch-data: found {what} too, expected nothing else; run it alone first"
+            raise click.UsageError(msg)
+
+
 def _fetch_data() -> None:
     """Download Geant4's data, and say where they are."""
     from caloforge.simulation.data_sets import fetch_data, find_data_sets
@@ -155,13 +167,16 @@ def _say_how_to_go_on(ctx: click.Context, error: BaseException) -> NoReturn:
     raise error
 
 
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+
+
 def _command(ctx: click.Context) -> str:
     """Return the command as it was given, less what must not be repeated."""
     words = ["caloforge", "simulate"]
     for parameter in ctx.command.params:
         name = parameter.name or ""
-        given = ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-        if not given or name in {"resume", "force"}:
+        if not _is_given(ctx, name) or name in {"resume", "force"}:
             continue
         value = ctx.params[name]
         if isinstance(parameter, click.Argument):
