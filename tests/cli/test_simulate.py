@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from caloforge.cli import main
 from caloforge.errors import MissingExtraError
+from caloforge.simulation.run import Simulated
 
 FAKE = Path(__file__).parents[1] / "simulation"
 
@@ -195,6 +196,21 @@ def test_cuts_have_units(tmp_path, monkeypatch):
         assert result.exit_code == 2
         assert "pip install 'caloforge[sim]'" in result.stderr
     assert given == pytest.approx([0.7, 0.7, 0.07, 0.1])
+
+
+def test_what_was_left_out_of_an_event_file_is_one_line(tmp_path, monkeypatch):
+    output = tmp_path / "x.h5"
+    done = Simulated(
+        output, 6, 3, {"n": 3}, 1, 6.0, 2.0, 6, 1200, {"charged": 4100, "below 1 GeV": 5}
+    )
+    monkeypatch.setattr("caloforge.simulation.run.simulate_file", lambda *_, **__: done)
+    result = run("zn", "-o", output)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == [
+        "made 6 in 2.0 s, 3 showers/s; 1 CPU seconds a shower",
+        "1 particles miss the detector: their showers are empty",
+        "particles left out of 1,200 events: charged 4,100, below 1 GeV 5",
+    ]
 
 
 def test_data_are_fetched_on_request_and_shown(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 from io import StringIO
 from pathlib import Path
@@ -107,6 +108,7 @@ def test_two_workers_make_the_file_of_one(output, reference):
     assert (done.n_showers, done.n_particles, done.made) == (2 * N, N, 2 * N)
     assert sum(done.kinds.values()) == N
     assert done.cpu_seconds > 0
+    assert (done.events, done.dropped) == (0, {})
     assert not partial_path(output).exists()
     with ShowerFile(output) as file:
         assert file.column("incident").tolist() == np.repeat(np.arange(N), 2).tolist()
@@ -338,6 +340,17 @@ def test_two_runs_at_once_are_refused(output):
         pytest.raises(OutputError, match="another run is writing it"),
     ):
         simulate(output, force=True)
+
+
+def test_what_an_event_file_lost_is_told(output, monkeypatch):
+    incident = incident_particles("zn", n=3, seed=5)
+    lost = {"events": 4, "dropped": {"charged": 7}}
+    incident = replace(incident, origin={**incident.origin, **lost})
+    monkeypatch.setattr(
+        "caloforge.simulation.run.incident_particles", lambda *_, **__: incident
+    )
+    done = simulate(output, n=None)
+    assert (done.events, done.dropped) == (4, {"charged": 7})
 
 
 def test_large_counts_take_four_bytes(output):

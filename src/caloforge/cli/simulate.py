@@ -158,6 +158,9 @@ def _summarise(done: Simulated) -> None:
     )
     if done.missed:
         click.echo(f"{done.missed:,} particles miss the detector: their showers are empty")
+    if done.dropped:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in done.dropped.items())
+        click.echo(f"particles left out of {done.events:,} events: {reasons}")
 
 
 def _say_how_to_go_on(ctx: click.Context, error: BaseException) -> NoReturn:

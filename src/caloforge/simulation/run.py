@@ -57,6 +57,8 @@ class Simulated(NamedTuple):
         cpu_seconds: CPU time of all showers together.
         seconds: Wall time of this call.
         made: Showers that this call made; the others were there from an interrupted one.
+        events: Events that an event file was read for; 0 for other sources.
+        dropped: How many of their particles were left out, by reason.
     """
 
     path: Path
@@ -67,6 +69,8 @@ class Simulated(NamedTuple):
     cpu_seconds: float
     seconds: float
     made: int
+    events: int
+    dropped: Mapping[str, int]
 
     @property
     def rate(self) -> float:
@@ -176,6 +180,8 @@ def simulate_file(
         cpu_seconds=sum(entry.cpu_seconds for entry in journal.entries.values()),
         seconds=time.perf_counter() - started,
         made=made,
+        events=incident.origin.get("events", 0),
+        dropped=incident.dropped,
     )
 
 
