@@ -22,8 +22,8 @@ from caloforge.data import ShowerWriter, read_showers
 
 SAMPLES = Path(__file__).parents[1] / "src" / "caloforge" / "data" / "samples"
 COMMANDS = {
-    "zp-train": "simulate zp -n 3000 --seed 1",
-    "zp-test": "simulate zp -n 150 --repeats 5 --seed 2",
+    "zp-train": "simulate zp -n 1200 --seed 1",
+    "zp-test": "simulate zp -n 120 --repeats 5 --seed 2",
     "cylinder-train": "simulate cylinder -n 3000 --seed 1",
     "cylinder-test": "simulate cylinder -n 120 --repeats 5 --seed 2",
     "zn-neutron-100": "simulate zn --gun neutron-100 -n 1000 --seed 1",

@@ -16,6 +16,7 @@ from caloforge.data import (
     split_rows,
 )
 from caloforge.errors import DataFormatError
+from caloforge.geometry import load_geometry
 
 
 def validation_energies(particles: Particles, **options: object) -> set[float]:
@@ -94,11 +95,45 @@ class TestSplit:
         assert row.fraction == row.validation / (row.train + row.validation)
 
 
+# Showers, and showers of each particle, of the samples that `caloforge simulate` made.
+SIMULATED = {
+    "zp-train": (1200, 1),
+    "zp-test": (600, 5),
+    "cylinder-train": (3000, 1),
+    "cylinder-test": (600, 5),
+    "zn-neutron-100": (1000, 1),
+}
+EMBEDDED = {"zn-train", "zn-test", *SIMULATED}
+
+
 class TestSamples:
     def test_train_and_test_share_no_particle(self):
         train, test = (load_sample(name).particles for name in ("zn-train", "zn-test"))
         assert not set(train.identity()) & set(test.identity())
         assert not set(train.incident) & set(test.incident)
+
+    @pytest.mark.parametrize("detector", ["zn", "zp", "cylinder"])
+    def test_no_particle_is_in_train_and_test(self, detector):
+        train, test = (load_sample(f"{detector}-{k}").particles for k in ("train", "test"))
+        assert not set(train.identity()) & set(test.identity())
+        assert not set(train.incident) & set(test.incident)
+
+    @pytest.mark.parametrize("name", sorted(SIMULATED))
+    def test_simulated_samples_say_how_they_were_made(self, name):
+        sample = load_sample(name)
+        n, repeats = SIMULATED[name]
+        assert sample.geometry == load_geometry(name.split("-")[0])
+        _, counts = np.unique(sample.particles.incident, return_counts=True)
+        assert counts.tolist() == [repeats] * (n // repeats)
+        assert len(sample) == n
+        said = sample.provenance
+        assert said["command"].startswith("caloforge simulate ")
+        assert said["simulation"]["official_data_sets"] is False
+        assert said["em"] == "option0"
+        card = sample_path(name).with_name("README.md").read_text()
+        assert f"| `{name}` |" in card
+        assert f"| {n} |" in card
+        assert said["command"] in card
 
     @pytest.mark.parametrize(
         ("name", "n", "repeats"),
@@ -116,7 +151,7 @@ class TestSamples:
         assert f"| {n} |" in card
 
     def test_names_and_paths(self, tmp_path, monkeypatch):
-        assert sample_names() == ("zn-test", "zn-train")
+        assert sample_names() == tuple(sorted(EMBEDDED))
         assert resolve("zn-test") == sample_path("zn-test")
         monkeypatch.chdir(tmp_path)
         (tmp_path / "mine.h5").write_text("")
