@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caloforge.data.features import DEFAULT_CONDITIONS
-from caloforge.errors import ConfigError
+from caloforge.errors import ConfigError, did_you_mean
 from caloforge.models import MODELS
 from caloforge.models.checks import check_choice, check_positive
-from caloforge.toml_tables import from_table, nearest
+from caloforge.toml_tables import from_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -187,7 +187,8 @@ def load_run(name_or_path: str | Path, settings: Iterable[str] = ()) -> RunConfi
     elif Path(name).is_file():
         source, text = name, Path(name).read_text(encoding="utf-8")
     else:
-        msg = f"run file: found no '{name}', expected a TOML file; {nearest(name, run_names())}"
+        hint = did_you_mean(name, run_names())
+        msg = f"run file: found no '{name}', expected a TOML file; {hint}"
         raise ConfigError(msg)
     try:
         tables = tomllib.loads(text)
@@ -208,7 +209,7 @@ def run_from_tables(tables: Mapping[str, Any], *, source: str) -> RunConfig:
     known = ("title", "seed", "data", "model", "train")
     for key in tables:
         if key not in known:
-            msg = f"{source}: unknown key '{key}'; {nearest(key, known)}"
+            msg = f"{source}: unknown key '{key}'; {did_you_mean(key, known)}"
             raise ConfigError(msg)
     for key in ("data", "model", "train"):
         if not isinstance(tables.get(key, {}), dict):
@@ -220,7 +221,8 @@ def run_from_tables(tables: Mapping[str, Any], *, source: str) -> RunConfig:
         msg = f"{source} [model]: key 'name' is missing, expected one of {', '.join(MODELS)}"
         raise ConfigError(msg)
     if name not in MODELS:
-        msg = f"{source} [model]: unknown model '{name}'; {nearest(str(name), tuple(MODELS))}"
+        hint = did_you_mean(str(name), MODELS)
+        msg = f"{source} [model]: unknown model '{name}'; {hint}"
         raise ConfigError(msg)
     run = RunConfig(
         model_name=name,

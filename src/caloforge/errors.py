@@ -5,6 +5,21 @@ prints it without a traceback and ends with ``exit_code``: 2 for bad usage or ba
 failure while working.
 """
 
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that is not known."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+
 
 class CaloforgeError(Exception):
     """Base of everything that caloforge raises on purpose."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from caloforge.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from caloforge.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 
@@ -42,7 +38,7 @@ def from_table(cls: type[T], table: Any, *, where: str) -> T:  # noqa: ANN401 - 
     known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
     for key, value in as_table(table, where=where).items():
         if key not in known:
-            msg = f"{where}: unknown key '{key}'; {nearest(key, known)}"
+            msg = f"{where}: unknown key '{key}'; {did_you_mean(key, known)}"
             raise ConfigError(msg)
         values[key] = _typed(value, hints[key], where=f"{where} {key}")
     for name, field in known.items():
@@ -50,13 +46,6 @@ def from_table(cls: type[T], table: Any, *, where: str) -> T:  # noqa: ANN401 - 
             msg = f"{where}: key '{name}' is missing, expected {_expected(hints[name])}"
             raise ConfigError(msg)
     return cls(**values)
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a hint for a word that is not known."""
-    known = tuple(known)
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
 
 
 def as_table(value: Any, *, where: str) -> dict[str, Any]:  # noqa: ANN401

@@ -41,3 +41,21 @@ def geant4() -> dict[str, str]:
     if variables is None:
         pytest.skip("no Geant4 run data found: no real showers are tested")
     return {**os.environ, **variables, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def real_geant4(geant4, monkeypatch):
+    """Let the processes of the test find Geant4's run data."""
+    for variable, value in geant4.items():
+        if variable.startswith(("G4", "GEANT4")):
+            monkeypatch.setenv(variable, value)
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Folder in which the engines of ``fake_engine`` leave their marks."""
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("FAKE_ENGINE", str(folder))
+    return folder

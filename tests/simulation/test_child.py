@@ -52,24 +52,6 @@ def task(engine="Engine", *, run="test", n=N, **changes):
     return pack(header, arrays)
 
 
-@pytest.fixture
-def real_geant4(geant4, monkeypatch):
-    """Let the processes of the test find Geant4's run data."""
-    for variable, value in geant4.items():
-        if variable.startswith(("G4", "GEANT4")):
-            monkeypatch.setenv(variable, value)
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    """Folder in which the engines of ``fake_engine`` leave their marks."""
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    monkeypatch.setenv("FAKE_ENGINE", str(folder))
-    return folder
-
-
 @pytest.fixture(autouse=True)
 def processes_end(fake):
     yield

@@ -51,13 +51,6 @@ def unit_of(name: str) -> str:
     return PARTICLE_COLUMNS[name].unit if name in PARTICLE_COLUMNS else ""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a name that is not known."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
-
-
 def check_names(names: Iterable[str], *, source: str) -> None:
     """Refuse a table whose columns are misspelt or incomplete.
 

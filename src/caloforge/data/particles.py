@@ -14,9 +14,8 @@ from caloforge.data.columns import (
     RESERVED,
     Column,
     check_names,
-    did_you_mean,
 )
-from caloforge.errors import DataFormatError
+from caloforge.errors import DataFormatError, did_you_mean
 from caloforge.output import new_file
 
 if TYPE_CHECKING:

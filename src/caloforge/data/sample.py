@@ -7,9 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from caloforge.data.columns import did_you_mean
 from caloforge.data.shower_file import read_showers
-from caloforge.errors import DataFormatError
+from caloforge.errors import DataFormatError, did_you_mean
 
 if TYPE_CHECKING:
     from caloforge.data.shower_file import ShowerSample

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data.columns import did_you_mean
-from caloforge.errors import GeometryError
+from caloforge.errors import GeometryError, did_you_mean
 from caloforge.geometry import CylinderLayout, load_geometry, read_description
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caloforge.data import Particles
-from caloforge.data.columns import did_you_mean
-from caloforge.errors import ConfigError
+from caloforge.errors import ConfigError, did_you_mean
 from caloforge.events import draws
 from caloforge.events.laws import as_weight, checked_table
 from caloforge.events.positions import Point, PositionLaw, position_from

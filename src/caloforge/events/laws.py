@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from caloforge.errors import ConfigError
-from caloforge.toml_tables import as_number, as_table, from_table, nearest
+from caloforge.errors import ConfigError, did_you_mean
+from caloforge.toml_tables import as_number, as_table, from_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ def by_law(laws: Mapping[str, type[T]], table: Any, *, where: str) -> T:  # noqa
         msg = f"{where}: key 'law' is missing, expected one of {', '.join(laws)}"
         raise ConfigError(msg)
     if name not in laws:
-        msg = f"{where}: unknown law '{name}'; {nearest(str(name), laws)}"
+        msg = f"{where}: unknown law '{name}'; {did_you_mean(str(name), laws)}"
         raise ConfigError(msg)
     return checked_table(laws[name], rest, where=where)
 

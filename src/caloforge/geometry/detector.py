@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.errors import GeometryError
+from caloforge.errors import GeometryError, did_you_mean
 from caloforge.geometry.channels import Channel, ChannelSet
 from caloforge.geometry.cylinder import CylinderLayout
 from caloforge.geometry.grid import GridLayout
@@ -148,9 +148,7 @@ class DetectorGeometry:
         """
         for key in table:
             if key not in (*_KEYS, _OTHER):
-                known = (*_KEYS, _OTHER)
-                close = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+                hint = did_you_mean(key, (*_KEYS, _OTHER))
                 msg = f"{source}: unknown key '{key}'; {hint}"
                 raise GeometryError(msg)
         try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from caloforge.errors import CaloforgeError, GeometryError
+from caloforge.errors import CaloforgeError, GeometryError, did_you_mean
 from caloforge.simulation.fibres import FibreCalorimeter
 from caloforge.simulation.layers import LayeredCalorimeter
-from caloforge.toml_tables import as_table, nearest
+from caloforge.toml_tables import as_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +97,7 @@ def read_construction(
         if kind not in KINDS:
             msg = f"{where} kind: found {kind!r}, expected one of {', '.join(KINDS)}"
             raise GeometryError(
-                msg + ("" if kind is None else f"; {nearest(str(kind), KINDS)}")
+                msg + ("" if kind is None else f"; {did_you_mean(str(kind), KINDS)}")
             )
         return KINDS[kind].from_table(construction, geometry, where=where)
     except CaloforgeError as error:

@@ -87,7 +87,9 @@ class Engine:
         Raises:
             DataFormatError: Naming the first such row.
         """
-        for pdg in np.unique(particles["pdg"]):
+        kinds, which = np.unique(particles["pdg"], return_inverse=True)
+        mass_gev = np.zeros(len(kinds))
+        for k, pdg in enumerate(kinds):
             row = int(np.argmax(particles["pdg"] == pdg))
             definition = self._definition(int(pdg))
             # Quarks, gluons and resonances have a name in Geant4, but are not tracked.
@@ -104,10 +106,9 @@ class Engine:
                     "light is not simulated; remove it"
                 )
                 raise DataFormatError(msg)
+            mass_gev[k] = definition.GetPDGMass() / 1000
         energy = particles["energy_gev"]
-        kinetic = energy - np.array(
-            [self._definition(int(pdg)).GetPDGMass() / 1000 for pdg in particles["pdg"]]
-        )
+        kinetic = energy - mass_gev[which]
         low, high = ENERGY_GEV
         wrong = (kinetic < low) | (kinetic > high)
         if wrong.any():
@@ -219,5 +220,5 @@ def _has_gamma_nuclear(data_sets: tuple[Any, ...]) -> bool:
 
 def _version(g4: Any) -> str:  # noqa: ANN401
     """Geant4's version, e.g. ``"11.4.1"``."""
-    number = int(getattr(g4, "G4VERSION_NUMBER", 1141))
+    number = int(g4.G4VERSION_NUMBER)
     return f"{number // 100}.{number // 10 % 10}.{number % 10}"

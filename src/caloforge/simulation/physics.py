@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from caloforge.errors import ConfigError
-from caloforge.toml_tables import nearest
+from caloforge.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     import geant4_pybind as g4
@@ -56,7 +55,7 @@ def check_physics(physics: str, em: str, cut_mm: float) -> None:
     for option, found, known in (("--physics", physics, HADRONIC), ("--em", em, EM)):
         if found not in known:
             msg = f"{option}: found '{found}', expected one of {', '.join(known)}; "
-            raise ConfigError(msg + nearest(found, known))
+            raise ConfigError(msg + did_you_mean(found, known))
     if not _CUT_MM[0] <= cut_mm <= _CUT_MM[1]:
         msg = f"--cut: found {cut_mm:g} mm, expected {_CUT_MM[0]:g} to {_CUT_MM[1]:g} mm"
         raise ConfigError(msg)
