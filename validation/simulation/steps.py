@@ -30,7 +30,7 @@ from common import CELL, arguments, fixed_gun, mean_error, save, scaled, with_ef
 
 from caloforge.events import incident_particles
 from caloforge.simulation.engine import Engine
-from caloforge.simulation.fibres import _CHARGED, FibreCalorimeter
+from caloforge.simulation.fibres import FibreCalorimeter
 from caloforge.simulation.seeds import shower_seed
 from caloforge.simulation.setup import load_setup
 
@@ -86,8 +86,8 @@ class Instrumented(FibreCalorimeter):
             placed = g4.G4PVPlacement(None, at, self._fibre, "fibre", block, False, k)
             self._kept.append(placed)
 
-    def record(self) -> None:
-        """Note the steps in fibres of all that gives light."""
+    def recorder(self, name: str) -> Any:
+        """Make what notes all that the readings need."""
         import geant4_pybind as g4
 
         class Recorder(g4.G4VPrimitiveScorer):
@@ -108,22 +108,11 @@ class Instrumented(FibreCalorimeter):
                 )  # fmt: skip
                 return True
 
-        detector = g4.G4MultiFunctionalDetector("fibres")
-        g4.G4SDManager.GetSDMpointer().AddNewDetector(detector)
-        self._recorders = []
-        for charge, names in _CHARGED:
-            mass = g4.G4ParticleTable.GetParticleTable().FindParticle(names[0]).GetPDGMass()
-            lowest = (self.table.light.threshold_gamma - 1) * mass
-            fast = g4.G4SDParticleWithEnergyFilter(f"fast {names[0]}", lowest)
-            for name in names:
-                fast.add(name)
-            recorder = Recorder(names[0])
-            recorder.SetFilter(fast)
-            detector.RegisterPrimitive(recorder)
-            self._recorders.append((charge, mass, recorder))
-            self._kept.append(fast)
-        self._kept.append(detector)
-        self._fibre.SetSensitiveDetector(detector)
+        return Recorder(name)
+
+    def record(self) -> None:
+        """Note the steps in fibres of all that gives light."""
+        super().record()
         self.light: list[list[float]] = []
 
     def response(self, event: Any, rng: np.random.Generator) -> Any:  # noqa: ARG002

@@ -162,8 +162,6 @@ class FibreCalorimeter:
         """
         import geant4_pybind as g4
 
-        from caloforge.simulation.geant4 import TrackRecorder
-
         detector = g4.G4MultiFunctionalDetector("fibres")
         g4.G4SDManager.GetSDMpointer().AddNewDetector(detector)
         self._recorders = []
@@ -173,14 +171,20 @@ class FibreCalorimeter:
             light_giving = g4.G4SDParticleWithEnergyFilter(f"fast {names[0]}", lowest)
             for name in names:
                 light_giving.add(name)
-            # A little below: rounding shall not decide.
-            recorder = TrackRecorder(names[0], self.table.light.lowest_cosine - 1e-9)
+            recorder = self.recorder(names[0])
             recorder.SetFilter(light_giving)
             detector.RegisterPrimitive(recorder)
             self._recorders.append((charge, mass / g4.MeV, recorder))
             self._kept.append(light_giving)
         self._kept.append(detector)
         self._fibre.SetSensitiveDetector(detector)
+
+    def recorder(self, name: str) -> g4.G4VPrimitiveScorer:
+        """Make what notes the steps of one kind of particles; ``steps`` holds its numbers."""
+        from caloforge.simulation.geant4 import TrackRecorder
+
+        # A little below: rounding shall not decide.
+        return TrackRecorder(name, self.table.light.lowest_cosine - 1e-9)
 
     def start(
         self,
