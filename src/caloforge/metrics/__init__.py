@@ -1,7 +1,8 @@
-"""How close generated showers are to full simulation; knows arrays, no model and no file."""
+"""How close generated showers are to full simulation; knows showers, no model and no file."""
 
-from caloforge.metrics.compare import Sample, compare
+from caloforge.metrics.compare import compare
 from caloforge.metrics.distances import Measured, wasserstein_1d
+from caloforge.metrics.figures import Curve, Definition, Figure, Finding, Scores
 from caloforge.metrics.observables import Observable, measure, observables
 from caloforge.metrics.pairing import Incidents, Pairing, pair
 from caloforge.metrics.results import (
@@ -12,11 +13,17 @@ from caloforge.metrics.results import (
     ObservableFigure,
     Row,
 )
+from caloforge.metrics.samples import make_trial
+from caloforge.metrics.trial import Side, Trial
 
 __all__ = [
     "METRICS",
     "ChannelFigure",
     "Comparison",
+    "Curve",
+    "Definition",
+    "Figure",
+    "Finding",
     "Incidents",
     "Measured",
     "Metric",
@@ -24,8 +31,11 @@ __all__ = [
     "ObservableFigure",
     "Pairing",
     "Row",
-    "Sample",
+    "Scores",
+    "Side",
+    "Trial",
     "compare",
+    "make_trial",
     "measure",
     "observables",
     "pair",

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from caloforge.metrics import Comparison, Observable
-    from caloforge.report.evaluate import PairedShowers
+    from caloforge.metrics import Comparison, Observable, Side
 
 N_BINS = 26
 _SKEWED = ("total", "lit_cells", "peak_cell")
@@ -69,7 +68,7 @@ def floor_ratios(comparison: Comparison) -> Figure:
 
 @styled
 def channel_histograms(
-    samples: Sequence[PairedShowers], names: Sequence[str], unit: str, *, counts: bool
+    samples: Sequence[Side], names: Sequence[str], unit: str, *, counts: bool
 ) -> Figure:
     """Distribution of each channel sum with its ratio to full simulation below."""
     columns = [[sample.channels[:, k] for sample in samples] for k in range(len(names))][:12]
@@ -79,7 +78,7 @@ def channel_histograms(
 
 @styled
 def observable_histograms(
-    samples: Sequence[PairedShowers], shapes: Sequence[Observable], *, counts: bool
+    samples: Sequence[Side], shapes: Sequence[Observable], *, counts: bool
 ) -> Figure:
     """Distribution of each shower shape with its ratio to full simulation below."""
     chosen = [(k, shape) for k, shape in enumerate(shapes) if shape.name != "empty"][:12]
@@ -90,7 +89,7 @@ def observable_histograms(
 
 
 def _histograms(
-    samples: Sequence[PairedShowers],
+    samples: Sequence[Side],
     columns: Sequence[Sequence[NDArray[np.float64]]],
     labels: Sequence[str],
     skewed: Sequence[bool],
@@ -122,7 +121,7 @@ def _histograms(
 def _histogram(
     top: Axes,
     bottom: Axes,
-    samples: Sequence[PairedShowers],
+    samples: Sequence[Side],
     values: Sequence[NDArray[np.float64]],
     edges: NDArray[np.float64],
 ) -> None:
@@ -181,7 +180,7 @@ def _root(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @styled
 def response_against_energy(
-    samples: Sequence[PairedShowers], total: int, label: str, unit: str
+    samples: Sequence[Side], total: int, label: str, unit: str
 ) -> Figure:
     """Response against energy for the most frequent kinds: mean, ratio and relative spread."""
     reference = samples[0]
@@ -254,9 +253,7 @@ def _profile(
 
 
 @styled
-def particle_means(
-    samples: Sequence[PairedShowers], total: int, label: str, unit: str
-) -> Figure:
+def particle_means(samples: Sequence[Side], total: int, label: str, unit: str) -> Figure:
     """Mean and spread of the response to every particle, generated against full simulation."""
     others = samples[1:][:6]
     figure = new_figure(2.6 * len(others) + 0.6, 5.2)
@@ -283,7 +280,7 @@ def particle_means(
 
 
 def _particle_moments(
-    sample: PairedShowers, total: int
+    sample: Side, total: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     n = np.bincount(sample.particle).astype(np.float64)
     values = sample.observables[:, total]

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caloforge.geometry import DetectorGeometry
-    from caloforge.report.evaluate import PairedShowers
+    from caloforge.metrics import Side
 
 MAX_SAMPLES = 5
 
 
 @styled
-def mean_maps(samples: Sequence[PairedShowers], geometry: DetectorGeometry) -> Figure:
+def mean_maps(samples: Sequence[Side], geometry: DetectorGeometry) -> Figure:
     """Mean response of every cell and its difference to full simulation.
 
     A cylinder, whose layers differ, is shown as its mean response layer by layer.
@@ -63,7 +63,7 @@ def mean_maps(samples: Sequence[PairedShowers], geometry: DetectorGeometry) -> F
 
 @styled
 def shower_grid(
-    samples: Sequence[PairedShowers], geometry: DetectorGeometry, n_particles: int = 6
+    samples: Sequence[Side], geometry: DetectorGeometry, n_particles: int = 6
 ) -> Figure:
     """Single showers of the same particles, energy growing from left to right.
 
@@ -122,7 +122,7 @@ def _show(
     return image
 
 
-def _choose(samples: Sequence[PairedShowers], n: int) -> NDArray[np.int64]:
+def _choose(samples: Sequence[Side], n: int) -> NDArray[np.int64]:
     """Particles over the range of energies whose first shower is not empty."""
     reference = samples[0]
     particles, first = np.unique(reference.particle, return_index=True)
@@ -135,21 +135,21 @@ def _choose(samples: Sequence[PairedShowers], n: int) -> NDArray[np.int64]:
     return chosen
 
 
-def _has_repeats(sample: PairedShowers, chosen: NDArray[np.int64]) -> bool:
+def _has_repeats(sample: Side, chosen: NDArray[np.int64]) -> bool:
     return bool((np.bincount(sample.particle)[chosen] > 1).all())
 
 
-def _shower(sample: PairedShowers, particle: int, number: int) -> NDArray[np.float64]:
+def _shower(sample: Side, particle: int, number: int) -> NDArray[np.float64]:
     row = np.flatnonzero(sample.particle == particle)[number]
     return np.asarray(sample.showers[row], dtype=np.float64)
 
 
-def _caption(sample: PairedShowers, particle: int) -> str:
+def _caption(sample: Side, particle: int) -> str:
     row = np.flatnonzero(sample.particle == particle)[0]
     return f"{sample.kind[row]}, {sample.energy_gev[row]:.3g} GeV"
 
 
-def _layer_means(samples: Sequence[PairedShowers], geometry: DetectorGeometry) -> Figure:
+def _layer_means(samples: Sequence[Side], geometry: DetectorGeometry) -> Figure:
     figure = new_figure(6.5, 4.5)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
     expected = samples[0].channels.mean(axis=0)
@@ -169,7 +169,7 @@ def _layer_means(samples: Sequence[PairedShowers], geometry: DetectorGeometry) -
 
 
 def _layer_showers(
-    rows: Sequence[tuple[PairedShowers, int]],
+    rows: Sequence[tuple[Side, int]],
     geometry: DetectorGeometry,
     chosen: NDArray[np.int64],
 ) -> Figure:

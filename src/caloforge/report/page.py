@@ -117,7 +117,7 @@ def render_page(
 def make_pictures(evaluation: Evaluation, history: str | Path | None = None) -> list[Picture]:
     """Draw all pictures of the report."""
     geometry, comparison = evaluation.reference.geometry, evaluation.comparison
-    samples = [replace(sample, name=plain(sample.name)) for sample in evaluation.paired]
+    samples = [replace(sample, name=plain(sample.name)) for sample in evaluation.trial.sides]
     shapes = observables(geometry)
     total = [shape.name for shape in shapes].index("total")
     label = shapes[total].label
