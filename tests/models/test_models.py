@@ -14,7 +14,7 @@ from caloforge.data.features import ConditionSet
 from caloforge.errors import ConfigError
 from caloforge.models import MODELS, E2ESAEConfig, RegressionConfig, VAEConfig
 from caloforge.nn import ShowerSpec
-from caloforge.types import ShowerBatch
+from caloforge.types import LatentGenerator, ShowerBatch
 
 CONDITIONS = ("log_energy", "x_cm", "y_cm", "kind")
 SMALL = {
@@ -79,6 +79,23 @@ class TestEveryModel:
         together = model.sample(batch.conditions, n)
         alone = model.sample(batch.conditions[3:4], n[3:4])
         torch.testing.assert_close(together[3:4], alone)
+
+    def test_a_model_with_an_encoder_generates_by_way_of_codes(self, name, sample) -> None:
+        model, batch, _, _ = build(name, sample)
+        model.eval()
+        assert isinstance(model, LatentGenerator) == (name != "regression")
+        if not isinstance(model, LatentGenerator):
+            return
+        n = noise(batch, model.noise_dim, 1)
+        codes = model.sample_latent(batch.conditions, n)
+        again = model.decode(codes, batch.conditions)
+        assert torch.equal(again, model.sample(batch.conditions, n))
+        encoded = model.encode(batch.showers, batch.conditions)
+        assert encoded.shape == codes.shape == (len(sample), model.latent_dim)
+        blur = noise(batch, model.latent_dim, 2)
+        there, back = (model.encode(batch.showers, batch.conditions, s * blur) for s in (1, -1))
+        torch.testing.assert_close((there + back) / 2, encoded)
+        assert not torch.equal(there, encoded)
 
     def test_starts_near_the_mean_shower(self, name, sample) -> None:
         model, batch, _, _ = build(name, sample)

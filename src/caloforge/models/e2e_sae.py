@@ -116,6 +116,7 @@ class E2ESinkhornAutoencoder(nn.Module):
         self.match = match
         self.region_sums = region_sums
         self.noise_dim = noise_dim
+        self.latent_dim = latent_dim
         self.uniform = noise == "uniform"
         self.conditioned = conditioned
         self.code_activation: nn.Module = {
@@ -125,11 +126,16 @@ class E2ESinkhornAutoencoder(nn.Module):
         }[codes]
         self.prior_activation = nn.ReLU() if codes == "relu" else nn.Identity()
 
-    def encode(self, showers: Tensor, conditions: Tensor) -> Tensor:
-        """Codes of showers, ``(batch, cell), (batch, condition) -> (batch, latent)``."""
+    def encode(
+        self, showers: Tensor, conditions: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
+        """Codes of showers, ``(batch, cell), (batch, condition) -> (batch, latent)``.
+
+        ``noise``, standard normal ``(batch, latent)``, is added at the size that training adds.
+        """
         seen = conditions if self.conditioned else None
         codes: Tensor = self.code_activation(self.encoder(self.cells.encoded(showers), seen))
-        return codes
+        return codes if noise is None else codes + self.match.code_noise * noise
 
     def sample_latent(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """One code per condition and normal noise, ``-> (batch, latent)``."""
@@ -139,6 +145,10 @@ class E2ESinkhornAutoencoder(nn.Module):
         return codes
 
     def decode(self, codes: Tensor, conditions: Tensor) -> Tensor:
+        """Cells, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
+        return self.cells(self._outputs(codes, conditions))
+
+    def _outputs(self, codes: Tensor, conditions: Tensor) -> Tensor:
         """Decoder outputs, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
         outputs: Tensor = self.decoder(
             torch.cat((codes, conditions), dim=1) if self.conditioned else codes
@@ -152,7 +162,7 @@ class E2ESinkhornAutoencoder(nn.Module):
 
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """One shower per condition and normal noise, ``-> (batch, cell)``."""
-        return self.cells(self.decode(self.sample_latent(conditions, noise), conditions))
+        return self.decode(self.sample_latent(conditions, noise), conditions)
 
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus the distance from encoded to generated codes."""
@@ -163,10 +173,9 @@ class E2ESinkhornAutoencoder(nn.Module):
                 shape, generator=rng, device=conditions.device, dtype=conditions.dtype
             )
 
-        codes = self.encode(batch.showers, conditions)
-        if match.code_noise > 0:
-            codes = codes + match.code_noise * normal(*codes.shape)
-        reconstruction = self.cells.loss(self.decode(codes, conditions), batch)
+        blur = normal(len(conditions), self.latent_dim) if match.code_noise > 0 else None
+        codes = self.encode(batch.showers, conditions, blur)
+        reconstruction = self.cells.loss(self._outputs(codes, conditions), batch)
         total, terms = reconstruction, {"reconstruction": reconstruction.detach()}
         if not torch.isfinite(reconstruction):
             return Objective(total, terms)  # for training to stop at; codes are no numbers
@@ -195,9 +204,7 @@ class E2ESinkhornAutoencoder(nn.Module):
             terms["energy_score"] = score.detach()
         if match.region_weight > 0:
             # Two draws are enough for an unbiased score, and decoding is what costs.
-            cells = self.cells(
-                self.decode(generated[:2].flatten(0, 1), conditions.repeat(2, 1))
-            )
+            cells = self.decode(generated[:2].flatten(0, 1), conditions.repeat(2, 1))
             drawn = self.region_sums.drawn(cells * batch.near.repeat(2, 1), self.cell_law, rng)
             drawn = drawn.reshape(2, len(conditions), -1).transpose(0, 1)
             score = energy_score(self.region_sums(batch.showers), drawn)

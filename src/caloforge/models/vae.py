@@ -59,7 +59,7 @@ class VariationalAutoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.cells = cells
-        self.noise_dim = latent_dim
+        self.noise_dim = self.latent_dim = latent_dim
         self.kl_weight = kl_weight
 
     @property
@@ -67,15 +67,35 @@ class VariationalAutoencoder(nn.Module):
         """How counts are drawn."""
         return self.cells.law()
 
+    def encode(
+        self, showers: Tensor, conditions: Tensor, noise: Tensor | None = None
+    ) -> Tensor:
+        """Mean codes ``(batch, latent)``; with normal ``noise`` draws from the posterior."""
+        mean, log_variance = self._posterior(showers, conditions)
+        return mean if noise is None else mean + noise * (log_variance / 2).exp()
+
+    def sample_latent(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """The noise itself: the prior is standard normal."""
+        del conditions
+        return noise
+
+    def decode(self, codes: Tensor, conditions: Tensor) -> Tensor:
+        """Cells, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
+        return self.cells(self.decoder(torch.cat((codes, conditions), dim=1)))
+
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """One shower per condition and noise, ``-> (batch, cell)``."""
-        return self.cells(self.decoder(torch.cat((noise, conditions), dim=1)))
+        return self.decode(self.sample_latent(conditions, noise), conditions)
+
+    def _posterior(self, showers: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance of the codes, ``(batch, latent)`` each."""
+        encoded = self.encoder(self.cells.encoded(showers), conditions)
+        mean, log_variance = encoded.chunk(2, dim=1)
+        return mean, log_variance.clamp(*_LOG_VARIANCE)
 
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus divergence of the codes."""
-        encoded = self.encoder(self.cells.encoded(batch.showers), batch.conditions)
-        mean, log_variance = encoded.chunk(2, dim=1)
-        log_variance = log_variance.clamp(*_LOG_VARIANCE)
+        mean, log_variance = self._posterior(batch.showers, batch.conditions)
         noise = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
         codes = mean + noise * (log_variance / 2).exp()
         outputs = self.decoder(torch.cat((codes, batch.conditions), dim=1))
