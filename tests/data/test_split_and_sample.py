@@ -102,6 +102,7 @@ SIMULATED = {
     "cylinder-train": (3000, 1),
     "cylinder-test": (600, 5),
     "zn-neutron-100": (1000, 1),
+    "zn-neutron-option1": (1000, 4),
 }
 EMBEDDED = {"zn-train", "zn-test", *SIMULATED}
 
@@ -129,11 +130,21 @@ class TestSamples:
         said = sample.provenance
         assert said["command"].startswith("caloforge simulate ")
         assert said["simulation"]["official_data_sets"] is False
-        assert said["em"] == "option0"
+        assert said["em"] == ("option1" if name.endswith("option1") else "option0")
         card = sample_path(name).with_name("README.md").read_text()
         assert f"| `{name}` |" in card
         assert f"| {n} |" in card
         assert said["command"] in card
+
+    def test_neutrons_have_the_settings_of_the_training_sample(self):
+        said = load_sample("zn-neutron-option1").provenance
+        train = load_sample("zn-train")
+        assert said["cut_mm"] == train.provenance["production_cut_mm"] == 0.7
+        assert said["detector"]["construction"]["light"]["efficiency"] == 0.147
+        particles = load_sample("zn-neutron-option1").particles
+        assert not set(particles.identity()) & set(train.particles.identity())
+        assert set(particles["energy_gev"]) == {100.0}
+        assert 0.4 < particles["x_cm"].std() < 0.6
 
     @pytest.mark.parametrize(
         ("name", "n", "repeats"),
