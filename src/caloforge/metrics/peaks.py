@@ -4,8 +4,8 @@ The response to one particle is divided by its energy, :math:`r = R / E`, so tha
 energy has one peak. Position and width are those of `robust.peak`: the mean, with what lies
 farther than two half-widths from the median moved there, and half of the range of the middle
 68.3 %. The resolution is width over position. Generated showers are compared with full
-simulation of the same incident particles in every bin, so what differs between particles (impact
-point, energy within the bin) is common.
+simulation of the same incident particles in every bin, so what differs between particles
+(impact point, energy within the bin) is common.
 """
 
 from __future__ import annotations
