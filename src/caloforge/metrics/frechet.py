@@ -227,11 +227,8 @@ def extrapolated(pair: Pair, n_particles: int, rng: np.random.Generator) -> Meas
 
 def fewer_draws(trial: Trial, settings: Settings) -> int:
     """Draws to average over: two are enough for large samples."""
-    return (
-        min(settings.n_draws, 2)
-        if len(trial.reference) > MIN_EXTRAPOLATED
-        else settings.n_draws
-    )
+    large = len(trial.reference) > MIN_EXTRAPOLATED
+    return min(settings.n_draws, 2) if large else settings.n_draws
 
 
 def frechet_section(trial: Trial, settings: Settings, rng: np.random.Generator) -> Finding:

@@ -26,9 +26,9 @@ _PARTS = (1, 2, 4, 8, 16, 32)
 _MIN_SHOWERS = 20
 _CAPTION = (
     "The same estimator applied to parts of the samples: {name} is biased upwards, and falls "
-    "as the samples grow, for full simulation against itself (floor) too. Numbers from samples of "
-    "different size must not be compared; a generator is told from full simulation where its "
-    "line leaves the floor."
+    "as the samples grow, for full simulation against itself (floor) too. Numbers from samples "
+    "of different size must not be compared; a generator differs where its "
+    "line leaves that of the floor."
 )
 
 
