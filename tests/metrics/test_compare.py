@@ -124,23 +124,30 @@ def test_only_common_particles_take_part(toy_grid: DetectorGeometry, toy_sample)
     assert found.generated[0].n_showers == 100
 
 
-def test_dictionary_is_json_of_the_documented_schema(toy_grid, toy_sample) -> None:
+def test_dictionary_says_what_was_compared(toy_grid, toy_sample) -> None:
     reference = toy_sample(toy_grid, repeats=4)
     table = run(reference, toy_sample(toy_grid, repeats=2)).as_dict()
     assert json.loads(json.dumps(table, allow_nan=False)) == table
-    assert (table["format"], table["version"]) == ("caloforge-metrics", 1)
+    assert (table["format"], table["version"]) == ("caloforge-metrics", 2)
     assert set(table) == {
         "format", "version", "reference", "geometry", "unit", "convention", "channels", "cut",
         "pairing", "n_particles", "n_particles_reference", "design", "matched_floor",
-        "n_bootstrap", "rows", "definitions",
+        "n_compared", "n_bootstrap", "samples",
     }  # fmt: skip
-    floor, row = table["rows"]
-    assert (floor["name"], floor["kind"], row["kind"]) == ("floor", "floor", "generated")
-    assert set(row["metrics"]) == set(METRICS) == set(table["definitions"])
-    for metric in row["metrics"].values():
-        assert set(metric["channels"]) == set(table["channels"])
-        assert set(metric["mean"]) == {"value", "error", "unit"}
-    assert set(row["observables"]["total"]) == {"label", "mean", "w1", "ratio"}
+    assert table["n_compared"] == 80
+    assert table["samples"] == [{"name": "generated 0", "n_showers": 80, "repeats": 2}]
+
+
+def test_every_figure_has_its_floor(toy_grid, toy_sample) -> None:
+    reference = toy_sample(toy_grid, repeats=4)
+    found = run(reference, toy_sample(toy_grid, repeats=2))
+    figures = found.figures()
+    assert {f.metric for f in figures} == set(METRICS)
+    assert {f.target for f in figures} == {"", *found.channels}
+    whole = {f.metric: f for f in figures if not f.target}
+    assert whole["w1"].floor == found.floor.metrics["w1"].mean
+    assert whole["w1"].replicas[0] == whole["w1"].value.value
+    assert whole["w1_ratio"].floor.value == 1
 
 
 class TestBadInput:

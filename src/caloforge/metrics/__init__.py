@@ -9,7 +9,6 @@ from caloforge.metrics.results import (
     METRICS,
     ChannelFigure,
     Comparison,
-    Metric,
     ObservableFigure,
     Row,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "Finding",
     "Incidents",
     "Measured",
-    "Metric",
     "Observable",
     "ObservableFigure",
     "Pairing",

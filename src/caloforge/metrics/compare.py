@@ -63,6 +63,9 @@ def compare(trial: Trial, *, rng: np.random.Generator, n_bootstrap: int = 200) -
         n_particles_reference=trial.n_particles_reference,
         design=design.label,
         matched_floor=design.matched,
+        n_compared=design.size * trial.n_particles
+        if design.matched
+        else trial.n_particles // 2,
         n_bootstrap=n_bootstrap,
         rows=rows,
     )

@@ -18,6 +18,7 @@ GROUPS = {
     "one-dimensional": "One observable at a time",
     "multivariate": "All observables, all cells at once",
     "conditional": "Repeated showers of one particle",
+    "tests": "Permutation tests: labels exchanged within the particle",
     "physics": "Physics analysis",
     "speed": "Speed",
 }
@@ -53,6 +54,16 @@ class Definition:
     bias: str
     blind: str
     headline: bool = False
+
+    @property
+    def in_response_unit(self) -> bool:
+        """Whether it carries the unit of the cells."""
+        return self.unit == "response"
+
+    @property
+    def ideal_value(self) -> float | None:
+        """The ideal as a number; ``None`` if it is the floor."""
+        return None if self.ideal == "floor" else float(self.ideal)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,89 +2,152 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from caloforge.metrics.figures import Definition, Figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from caloforge.metrics.distances import Measured
 
 FORMAT = "caloforge-metrics"
-VERSION = 1
+VERSION = 2
 
 
-@dataclass(frozen=True)
-class Metric:
-    """Description of a figure of merit.
+_FINITE = "upwards, falls with the sample size as about 1/sqrt(n): compare with the floor only"
+_ZDC = "the talk, arXiv 2006.06704, and the papers of the ZDC group"
+_FTNF = "FTNF, arXiv 2608.12795"
 
-    Attributes:
-        label: Short name for tables.
-        in_response_unit: Whether it carries the unit of the cells; otherwise it has none.
-        ideal: What a perfect generator reaches: ``"floor"``, ``"0"`` or ``"1"``.
-        meaning: One sentence for the report.
-    """
-
-    label: str
-    in_response_unit: bool
-    ideal: str
-    meaning: str
-
-
-METRICS: dict[str, Metric] = {
-    "w1_ratio": Metric(
-        "W1 / floor",
-        False,
-        "1",
-        "Wasserstein distance of the channel sums to the full simulation, divided by the "
-        "distance of two full-simulation samples of the same particles and size.",
-    ),
-    "w1": Metric(
-        "W1",
-        True,
-        "floor",
-        "Wasserstein distance of the channel sums, mean over channels: how far a shower must "
-        "move on average. Depends on the sample size: compare with the floor beside it only.",
-    ),
-    "w1_relative": Metric(
-        "W1 / mean",
-        False,
-        "floor",
-        "The same divided by the mean response of the channel.",
-    ),
-    "conditional_bias": Metric(
-        "Mean bias",
-        True,
-        "0",
-        "Typical error of the mean response to one particle, statistical noise subtracted; a "
-        "negative sign means less than the noise.",
-    ),
-    "spread_ratio": Metric(
-        "Spread ratio",
-        False,
-        "1",
-        "Fluctuation of repeated showers of one particle, generated over full simulation.",
-    ),
-    "dispersion_discrepancy": Metric(
-        "Dispersion",
-        False,
-        "floor",
-        "Relative difference of the spread of two showers of one particle.",
-    ),
-    "mae": Metric(
-        "MAE",
-        True,
-        "floor",
-        "Mean absolute difference of single showers of a particle. Rewards a generator that "
-        "does not fluctuate: below the floor is not better.",
-    ),
-    "mae_conditional": Metric(
-        "MAE cond.",
-        True,
-        "floor",
-        "Mean absolute difference of the mean responses to a particle. Rewards a generator "
-        "that does not fluctuate, too.",
-    ),
+METRICS: dict[str, Definition] = {
+    definition.name: definition
+    for definition in (
+        Definition(
+            name="w1_ratio",
+            label="W1 / floor",
+            group="talk",
+            unit="",
+            ideal="1",
+            range="0 upwards; clearly below 1 is not independent of the reference",
+            meaning=(
+                "Wasserstein distance of the channel sums to the full simulation, divided by "
+                "the distance of two full-simulation samples of the same particles and size."
+            ),
+            source="ours",
+            bias="towards 1: numerator and denominator have the noise of finite samples",
+            blind="whether showers belong to their particles; cells within a channel",
+            headline=True,
+        ),
+        Definition(
+            name="w1",
+            label="W1",
+            group="talk",
+            unit="response",
+            ideal="floor",
+            range="0 upwards",
+            meaning=(
+                "Wasserstein distance of the channel sums, mean over channels: how far a "
+                "shower must move on average. Depends on the sample size: compare with the "
+                "floor beside it only."
+            ),
+            source=_ZDC,
+            bias=_FINITE,
+            blind="whether showers belong to their particles; cells within a channel",
+            headline=True,
+        ),
+        Definition(
+            name="w1_relative",
+            label="W1 / mean",
+            group="talk",
+            unit="",
+            ideal="floor",
+            range="0 upwards",
+            meaning="The same divided by the mean response of the channel.",
+            source="ours",
+            bias=_FINITE,
+            blind="as W1; faint channels count as much as bright ones",
+        ),
+        Definition(
+            name="mae",
+            label="MAE",
+            group="talk",
+            unit="response",
+            ideal="floor",
+            range="0 upwards",
+            meaning=(
+                "Mean absolute difference of single showers of a particle. Rewards a generator "
+                "that does not fluctuate: below the floor is not better."
+            ),
+            source=_ZDC,
+            bias="none from the sample size",
+            blind="the difference between a good generator and one that does not fluctuate",
+            headline=True,
+        ),
+        Definition(
+            name="mae_conditional",
+            label="MAE cond.",
+            group="conditional",
+            unit="response",
+            ideal="floor",
+            range="0 upwards",
+            meaning=(
+                "Mean absolute difference of the mean responses to a particle. Rewards a "
+                "generator that does not fluctuate, too."
+            ),
+            source=_FTNF,
+            bias="upwards, by the noise of the means of two showers",
+            blind="as MAE",
+            headline=True,
+        ),
+        Definition(
+            name="conditional_bias",
+            label="Mean bias",
+            group="conditional",
+            unit="response",
+            ideal="0",
+            range="any sign; negative is less than the noise",
+            meaning=(
+                "Typical error of the mean response to one particle, statistical noise "
+                "subtracted; a negative sign means less than the noise."
+            ),
+            source="ours; the unbiased estimator of a squared distance of means",
+            bias="none of its square",
+            blind="fluctuations; bright particles dominate",
+            headline=True,
+        ),
+        Definition(
+            name="spread_ratio",
+            label="Spread ratio",
+            group="conditional",
+            unit="",
+            ideal="1",
+            range="0 upwards; 0 does not fluctuate",
+            meaning=(
+                "Fluctuation of repeated showers of one particle, generated over full "
+                "simulation."
+            ),
+            source="ours",
+            bias="small: numerator and denominator have none",
+            blind="means; the shape of the fluctuation; bright particles dominate",
+            headline=True,
+        ),
+        Definition(
+            name="dispersion_discrepancy",
+            label="Dispersion",
+            group="conditional",
+            unit="",
+            ideal="floor",
+            range="0 to 1",
+            meaning="Relative difference of the spread of two showers of one particle.",
+            source=_FTNF,
+            bias="large and upwards: full simulation against itself is near 0.46",
+            blind="means",
+        ),
+    )
 }
 
 
@@ -95,10 +158,16 @@ class ChannelFigure:
     Attributes:
         mean: Over all channels; ``None`` where repeats are missing to define it.
         channels: The same for each channel.
+        replicas: Of the mean in all resamplings, ``(1 + resampling,)``.
     """
 
     mean: Measured | None
     channels: Mapping[str, Measured | None]
+    replicas: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+
+    def of(self, target: str) -> Measured | None:
+        """The figure of a channel, or of their mean for ``""``."""
+        return self.channels[target] if target else self.mean
 
 
 @dataclass(frozen=True)
@@ -155,6 +224,7 @@ class Comparison:
         n_particles_reference: Incident particles of the reference, before cut and pairing.
         design: What is compared with what, in words.
         matched_floor: Whether the floor is of the same particles.
+        n_compared: Showers on either side of a distance.
         n_bootstrap: Resamplings behind the errors.
         rows: The floor first, then the samples in the order given.
     """
@@ -170,6 +240,7 @@ class Comparison:
     n_particles_reference: int
     design: str
     matched_floor: bool
+    n_compared: int
     n_bootstrap: int
     rows: tuple[Row, ...]
 
@@ -188,6 +259,24 @@ class Comparison:
         """``"floor"`` or ``"unmatched floor"``."""
         return "floor" if self.matched_floor else "unmatched floor"
 
+    def figures(self) -> list[Figure]:
+        """All figures of the generated samples with their floors, channel by channel too."""
+        return [
+            Figure(
+                metric=key,
+                target=target,
+                sample=row.name,
+                value=row.metrics[key].of(target),
+                floor=self.floor.metrics[key].of(target),
+                n=self.n_compared,
+                note=self.design,
+                replicas=None if target else row.metrics[key].replicas,
+            )
+            for row in self.generated
+            for key in METRICS
+            for target in ("", *self.channels)
+        ]
+
     @property
     def statement(self) -> str:
         """What must be said beside every number: convention, cut, sizes, pairing, design."""
@@ -201,12 +290,25 @@ class Comparison:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the content of ``metrics.json``: plain strings, numbers, lists and tables."""
+        """Return what was compared: plain strings, numbers and lists, without the figures."""
         return {
             "format": FORMAT,
             "version": VERSION,
-            **asdict(self),
+            "reference": self.reference,
+            "geometry": self.geometry,
+            "unit": self.unit,
+            "convention": self.convention,
             "channels": list(self.channels),
-            "rows": [asdict(row) for row in self.rows],
-            "definitions": {name: asdict(metric) for name, metric in METRICS.items()},
+            "cut": self.cut,
+            "pairing": self.pairing,
+            "n_particles": self.n_particles,
+            "n_particles_reference": self.n_particles_reference,
+            "design": self.design,
+            "matched_floor": self.matched_floor,
+            "n_compared": self.n_compared,
+            "n_bootstrap": self.n_bootstrap,
+            "samples": [
+                {"name": row.name, "n_showers": row.n_showers, "repeats": row.repeats}
+                for row in self.generated
+            ],
         }

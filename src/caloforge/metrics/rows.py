@@ -112,6 +112,7 @@ def _figure(
             name: measured(replicas.channels[:, k], unit, distance=distance)
             for k, name in enumerate(channels)
         },
+        replicas.mean,
     )
 
 

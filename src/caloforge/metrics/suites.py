@@ -1,0 +1,183 @@
+"""Suites: which metrics are computed, with how much work, and in which order."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caloforge.errors import ConfigError, did_you_mean
+from caloforge.metrics.assessment import Assessment
+from caloforge.metrics.compare import compare
+from caloforge.metrics.exchange import EXCHANGE_DEFINITIONS, exchange_tests
+from caloforge.metrics.regions import find_regions
+from caloforge.metrics.results import METRICS
+from caloforge.metrics.settings import Settings
+from caloforge.metrics.verdicts import differences, give_verdict, with_p_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from caloforge.data import ShowerSample
+    from caloforge.geometry import DetectorGeometry
+    from caloforge.metrics.figures import Curve, Definition, Figure, Finding, Scores
+    from caloforge.metrics.trial import Trial
+
+    Measure = Callable[[Trial, Settings, np.random.Generator], Finding]
+    Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a suite.
+
+    Attributes:
+        title: What the progress bar says.
+        measure: Computes it.
+    """
+
+    title: str
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A choice of metrics.
+
+    Attributes:
+        meaning: For ``--help``.
+        settings: Sizes.
+        sections: Beyond the talk's and conditional metrics and the tests, which all have.
+    """
+
+    meaning: str
+    settings: Settings
+    sections: tuple[Section, ...]
+
+
+def _sections() -> dict[str, tuple[Section, ...]]:
+    return {
+        "one-dimensional": (),
+        "conditional": (),
+        "multivariate": (),
+        "cells": (),
+        "physics": (),
+        "challenge": (),
+    }
+
+
+_PARTS = _sections()
+_QUICK = _PARTS["one-dimensional"] + _PARTS["conditional"]
+_ZDC = (*_QUICK, *_PARTS["multivariate"], *_PARTS["physics"])
+
+SUITES: Mapping[str, Suite] = {
+    "quick": Suite(
+        "channels, observables, repeats, tests; seconds",
+        Settings(n_bootstrap=100, n_permutations=499, n_draws=2, n_seeds=1, max_showers=2000),
+        _QUICK,
+    ),
+    "zdc": Suite(
+        "quick, with classifiers, distances of all observables, FID, towers, neutrons",
+        Settings(n_bootstrap=200, n_permutations=999, max_showers=5000),
+        _ZDC,
+    ),
+    "calochallenge": Suite(
+        "quick, with the metrics and the classifiers of the CaloChallenge",
+        Settings(n_bootstrap=200, n_permutations=999, max_showers=10000),
+        (*_QUICK, *_PARTS["multivariate"], *_PARTS["challenge"]),
+    ),
+    "full": Suite(
+        "all of it, and classifiers on cells",
+        Settings(n_bootstrap=200, n_permutations=999, n_seeds=3, max_showers=10000),
+        (*_ZDC, *_PARTS["cells"]),
+    ),
+}
+
+
+def default_suite(geometry: DetectorGeometry) -> str:
+    """The suite for a detector unless one is asked for: ``zdc`` for a grid."""
+    return "zdc" if geometry.kind == "grid" else "calochallenge"
+
+
+def assess(
+    trial: Trial,
+    suite: str | None = None,
+    *,
+    seed: int = 0,
+    network: Path | None = None,
+    training: ShowerSample | None = None,
+    say: Say | None = None,
+) -> Assessment:
+    """Run a suite: figures with errors and floors, tests, verdicts, differences, regions.
+
+    Arguments:
+        trial: What is compared.
+        suite: One of `SUITES`; by default that of the detector.
+        seed: Of resamplings, permutations and classifiers. Every section has a stream of its
+            own, so its figures do not depend on which others are run.
+        network: ONNX file of a feature network for a further FID.
+        training: Showers that the generators were trained on, for the memorisation check.
+        say: Called with the title of what comes next.
+
+    Raises:
+        ConfigError: If there is no such suite.
+    """
+    started = time.monotonic()
+    name = suite or default_suite(trial.geometry)
+    if name not in SUITES:
+        msg = f"suite: found no '{name}'; {did_you_mean(name, tuple(SUITES))}"
+        raise ConfigError(msg)
+    chosen = SUITES[name]
+    settings = replace(chosen.settings, network=network, training=training)
+    say = say or (lambda _: None)
+
+    def stream(title: str) -> np.random.Generator:
+        return np.random.default_rng([seed, *title.encode()])
+
+    say("channel sums and repeats")
+    comparison = compare(trial, rng=stream("comparison"), n_bootstrap=settings.n_bootstrap)
+    figures: list[Figure] = comparison.figures()
+    curves: list[Curve] = []
+    scores: list[Scores] = []
+    for section in chosen.sections:
+        say(section.title)
+        finding = section.measure(trial, settings, stream(section.title))
+        figures += finding.figures
+        curves += finding.curves
+        scores += finding.scores
+    tests = []
+    for side in trial.generated:
+        say(f"permutation tests of {side.name}")
+        # The same permutations for every sample: names play no part in the verdict.
+        tests.append(exchange_tests(trial, side, scores, settings, stream("tests")))
+    say("regions")
+    regions = find_regions(trial, settings, stream("regions"))
+    every = [test for family in tests for test in family]
+    return Assessment(
+        suite=name,
+        comparison=comparison,
+        definitions=tuple(DEFINITIONS.values()),
+        figures=tuple(with_p_values(figures, every)),
+        curves=tuple(curves),
+        tests=tuple(every),
+        verdicts=tuple(
+            give_verdict(side.name, family)
+            for side, family in zip(trial.generated, tests, strict=True)
+        ),
+        differences=differences(figures, DEFINITIONS),
+        regions=tuple(regions),
+        seconds=time.monotonic() - started,
+    )
+
+
+def n_steps(suite: str, n_generated: int) -> int:
+    """How often `assess` says what comes next, for a progress bar."""
+    return 2 + len(SUITES[suite].sections) + n_generated
+
+
+DEFINITIONS: Mapping[str, Definition] = METRICS | {
+    definition.name: definition for definition in EXCHANGE_DEFINITIONS
+}
