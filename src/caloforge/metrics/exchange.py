@@ -12,7 +12,7 @@ distance that is 0 or small if generator and full simulation agree:
 - ``line_shift``: distance of the mean responses of rows and columns (grids), or layers;
 - ``twins``: showers that equal another one of the sample;
 - ``diversity_shift``: logarithm of the ratio of the distances between a particle's showers;
-- ``energy_distance``: all observables and the conditions at once;
+- ``joint_shift``: energy distance of all observables and the conditions at once;
 - scores of classifiers and of the memorisation check, where a suite has made them.
 
 Means and spreads of responses are those of :math:`\ln(1 + 10\,x/\langle x\rangle)`: dark and
@@ -121,8 +121,8 @@ EXCHANGE_DEFINITIONS = (
         "means; needs repeated showers on either side",
     ),
     _definition(
-        "energy_distance",
-        "Energy distance",
+        "joint_shift",
+        "All at once",
         "Root of the energy distance of all observables, channels and conditions, each in "
         "units of its spread.",
         "what the observables do not hold; small shifts of one of many observables",
@@ -209,7 +209,7 @@ def exchange_tests(
     family.add("diversity_shift", [""], contrasts.diversity(labelling, showers, rng))
     conditions = trial.incoming.features()[particle[order]]
     family.add(
-        "energy_distance",
+        "joint_shift",
         [""],
         _energy_distance(
             labelling, np.concatenate((values, conditions), axis=1), settings, rng

@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.errors import ConfigError, did_you_mean
+from caloforge.metrics import (
+    correlations,
+    frechet,
+    histograms,
+    impact,
+    kernels,
+    memorisation,
+    peaks,
+    quantiles,
+    sample_size,
+    towers,
+)
 from caloforge.metrics.assessment import Assessment
 from caloforge.metrics.compare import compare
 from caloforge.metrics.exchange import EXCHANGE_DEFINITIONS, exchange_tests
@@ -37,10 +49,14 @@ class Section:
     Attributes:
         title: What the progress bar says.
         measure: Computes it.
+        definitions: Of the metrics that it returns.
+        scores: Whether it scores showers for the permutation tests.
     """
 
     title: str
     measure: Measure
+    definitions: tuple[Definition, ...]
+    scores: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,42 +74,67 @@ class Suite:
     sections: tuple[Section, ...]
 
 
-def _sections() -> dict[str, tuple[Section, ...]]:
-    return {
-        "one-dimensional": (),
-        "conditional": (),
-        "multivariate": (),
-        "cells": (),
-        "physics": (),
-        "challenge": (),
-    }
+_OBSERVABLES = (
+    Section(
+        "histograms of every observable", histograms.histogram_distances, histograms.DEFINITIONS
+    ),
+    Section(
+        "correlations of observables",
+        correlations.correlation_distances,
+        correlations.DEFINITIONS,
+    ),
+)
+_CONDITIONAL = (Section("quantiles of every particle", quantiles.pit, quantiles.DEFINITIONS),)
+_MULTIVARIATE = (
+    Section("kernel distances", kernels.kernel_section, kernels.DEFINITIONS),
+    Section("Frechet distances", frechet.frechet_section, frechet.DEFINITIONS),
+)
+_SIZES = (
+    Section(
+        "dependence on the sample size",
+        sample_size.sample_size_section,
+        (),
+    ),
+)
+_PHYSICS = (
+    Section("peaks, resolution, linearity", peaks.single_particles, peaks.DEFINITIONS),
+    Section("impact points from towers", impact.impact_points, impact.DEFINITIONS),
+    Section("energy sharing of towers", towers.energy_sharing, towers.DEFINITIONS),
+)
+_MEMORY = (Section("memorised showers", memorisation.memorisation, memorisation.DEFINITIONS),)
 
-
-_PARTS = _sections()
-_QUICK = _PARTS["one-dimensional"] + _PARTS["conditional"]
-_ZDC = (*_QUICK, *_PARTS["multivariate"], *_PARTS["physics"])
+_QUICK = (*_OBSERVABLES, *_CONDITIONAL)
+_ZDC = (*_QUICK, *_MULTIVARIATE, *_SIZES, *_PHYSICS, *_MEMORY)
 
 SUITES: Mapping[str, Suite] = {
     "quick": Suite(
-        "channels, observables, repeats, tests; seconds",
+        "channels, observables, repeats, tests: seconds",
         Settings(n_bootstrap=100, n_permutations=499, n_draws=2, n_seeds=1, max_showers=2000),
         _QUICK,
     ),
     "zdc": Suite(
-        "quick, with classifiers, distances of all observables, FID, towers, neutrons",
-        Settings(n_bootstrap=200, n_permutations=999, max_showers=5000),
+        "quick, with all observables at once, classifiers, FID, towers, neutrons: a minute",
+        Settings(n_bootstrap=200, n_permutations=999, n_seeds=2, max_showers=5000),
         _ZDC,
     ),
     "calochallenge": Suite(
-        "quick, with the metrics and the classifiers of the CaloChallenge",
-        Settings(n_bootstrap=200, n_permutations=999, max_showers=10000),
-        (*_QUICK, *_PARTS["multivariate"], *_PARTS["challenge"]),
+        "quick, with the metrics and the exact classifiers of the CaloChallenge: minutes",
+        Settings(n_bootstrap=200, n_permutations=999, n_seeds=1, max_showers=10000),
+        (*_QUICK, *_MULTIVARIATE, *_SIZES, *_MEMORY),
     ),
     "full": Suite(
-        "all of it, and classifiers on cells",
+        "zdc, with classifiers on cells: minutes",
         Settings(n_bootstrap=200, n_permutations=999, n_seeds=3, max_showers=10000),
-        (*_ZDC, *_PARTS["cells"]),
+        _ZDC,
     ),
+}
+DEFINITIONS: Mapping[str, Definition] = {
+    definition.name: definition
+    for definition in (
+        *METRICS.values(),
+        *(d for suite in SUITES.values() for part in suite.sections for d in part.definitions),
+        *EXCHANGE_DEFINITIONS,
+    )
 }
 
 
@@ -109,6 +150,7 @@ def assess(
     seed: int = 0,
     network: Path | None = None,
     training: ShowerSample | None = None,
+    verdict_only: bool = False,
     say: Say | None = None,
 ) -> Assessment:
     """Run a suite: figures with errors and floors, tests, verdicts, differences, regions.
@@ -120,6 +162,8 @@ def assess(
             own, so its figures do not depend on which others are run.
         network: ONNX file of a feature network for a further FID.
         training: Showers that the generators were trained on, for the memorisation check.
+        verdict_only: Leave out what has no part in the verdict: sections without scores, and
+            regions.
         say: Called with the title of what comes next.
 
     Raises:
@@ -143,6 +187,8 @@ def assess(
     curves: list[Curve] = []
     scores: list[Scores] = []
     for section in chosen.sections:
+        if verdict_only and not section.scores:
+            continue
         say(section.title)
         finding = section.measure(trial, settings, stream(section.title))
         figures += finding.figures
@@ -154,7 +200,7 @@ def assess(
         # The same permutations for every sample: names play no part in the verdict.
         tests.append(exchange_tests(trial, side, scores, settings, stream("tests")))
     say("regions")
-    regions = find_regions(trial, settings, stream("regions"))
+    regions = [] if verdict_only else find_regions(trial, settings, stream("regions"))
     every = [test for family in tests for test in family]
     return Assessment(
         suite=name,
@@ -176,8 +222,3 @@ def assess(
 def n_steps(suite: str, n_generated: int) -> int:
     """How often `assess` says what comes next, for a progress bar."""
     return 2 + len(SUITES[suite].sections) + n_generated
-
-
-DEFINITIONS: Mapping[str, Definition] = METRICS | {
-    definition.name: definition for definition in EXCHANGE_DEFINITIONS
-}

@@ -1,0 +1,73 @@
+"""Suites: every detector, every kind of sample, the same answer every time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from caloforge.errors import ConfigError
+from caloforge.metrics import make_trial
+from caloforge.metrics.figures import GROUPS
+from caloforge.metrics.suites import DEFINITIONS, SUITES, assess, default_suite, n_steps
+
+
+def make(reference, other):
+    return make_trial(reference, {"a": other}, rng=np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def grid_trial(toy_grid, toy_sample):
+    reference = toy_sample(toy_grid, 60, repeats=4)
+    other = toy_sample(toy_grid, 60, repeats=4)
+    rng = np.random.default_rng(3)
+    return make(reference, replace(other, showers=rng.poisson(other.showers.astype(float))))
+
+
+def test_quick_suite_has_everything_a_report_needs(grid_trial) -> None:
+    said: list[str] = []
+    found = assess(grid_trial, "quick", say=said.append)
+    assert len(said) == n_steps("quick", 1)
+    assert {f.metric for f in found.figures} <= set(DEFINITIONS)
+    assert {t.metric for t in found.tests} <= set(DEFINITIONS)
+    assert {d.group for d in found.definitions} <= set(GROUPS)
+    assert [v.sample for v in found.verdicts] == ["a"]
+    assert found.regions
+    json.dumps(found.as_dict(), allow_nan=False)
+    tested = [f for f in found.figures if f.metric == "w1" and f.target]
+    assert all(f.p is not None for f in tested)
+    for figure in found.figures:
+        for measured in (figure.value, figure.floor):
+            assert measured is None or np.isfinite([measured.value, measured.error]).all()
+
+
+def test_same_seed_same_figures(grid_trial) -> None:
+    first, second, other = (assess(grid_trial, "quick", seed=s).as_dict() for s in (1, 1, 2))
+    for table in (first, second, other):
+        del table["seconds"]
+    assert first == second
+    assert first != other
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("repeats", [1, 4])
+def test_tiny_samples_of_both_kinds(
+    toy_grid, toy_cylinder, toy_sample, suite: str, repeats: int
+) -> None:
+    for geometry in (toy_grid, toy_cylinder):
+        reference = toy_sample(geometry, 24, repeats=repeats)
+        other = replace(reference, showers=reference.showers[::-1].copy())
+        found = assess(make(reference, other), suite)
+        assert found.verdicts[0].n_tests > 10
+
+
+def test_default_suite_is_that_of_the_detector(toy_grid, toy_cylinder) -> None:
+    assert default_suite(toy_grid) == "zdc"
+    assert default_suite(toy_cylinder) == "calochallenge"
+
+
+def test_unknown_suite(grid_trial) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'quick'"):
+        assess(grid_trial, "quik")
