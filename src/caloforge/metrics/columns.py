@@ -9,14 +9,16 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from caloforge.metrics.trial import Trial
+    from caloforge.metrics.trial import Side, Trial
+
+ENERGY_RESPONSE = "energy_response"
 
 
 class Columns(NamedTuple):
     """Numbers of every shower.
 
     Attributes:
-        names: Channels, then observables.
+        names: Channels, then observables, then `ENERGY_RESPONSE`.
         units: Their units.
         values: One table ``(n, column)`` for the reference and for each generated side.
     """
@@ -27,21 +29,39 @@ class Columns(NamedTuple):
 
 
 def columns(trial: Trial) -> Columns:
-    """Channels and observables of all sides.
+    """Channels, observables and the response per energy of all sides.
 
-    A channel with the name of an observable is that observable (the only channel of a geometry
+    The last, total response over incident energy, is the CaloChallenge's E_tot / E_inc. A
+    channel with the name of an observable is that observable (the only channel of a geometry
     without conventions is the total response) and is left out.
     """
     shapes = [shape.name for shape in trial.shapes]
     own = [k for k, name in enumerate(trial.channels.names) if name not in shapes]
     return Columns(
-        (*(trial.channels.names[k] for k in own), *shapes),
-        (*(trial.geometry.unit for _ in own), *(shape.unit for shape in trial.shapes)),
+        (*(trial.channels.names[k] for k in own), *shapes, ENERGY_RESPONSE),
+        (
+            *(trial.geometry.unit for _ in own),
+            *(shape.unit for shape in trial.shapes),
+            f"{trial.geometry.unit}/GeV",
+        ),
         tuple(
-            np.concatenate((side.channels[:, own], side.observables), axis=1)
+            np.concatenate(
+                (
+                    side.channels[:, own],
+                    side.observables,
+                    energy_response(trial, side)[:, None],
+                ),
+                axis=1,
+            )
             for side in trial.sides
         ),
     )
+
+
+def energy_response(trial: Trial, side: Side) -> NDArray[np.float64]:
+    """Total response over incident energy of every shower, in cell units per GeV, ``(n,)``."""
+    quotient: NDArray[np.float64] = side.observables[:, trial.total] / side.energy_gev
+    return quotient
 
 
 def draw_size(trial: Trial, max_showers: int | None = None) -> int:
