@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from caloforge.metrics.bootstrap import measured
-from caloforge.metrics.draws import make_figures, over_draws
 from caloforge.metrics.figures import Curve, Definition, Finding
-from caloforge.metrics.floor import Distances
 from caloforge.metrics.robust import peak, relative
-from caloforge.metrics.tolerances import judged
+from caloforge.metrics.signed import column_figures, signed_draws
 from caloforge.metrics.trial import REFERENCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caloforge.metrics.figures import Figure
+    from caloforge.metrics.floor import Distances
     from caloforge.metrics.settings import Settings
     from caloforge.metrics.trial import Incoming, Trial
 
@@ -171,18 +170,14 @@ def single_particles(trial: Trial, settings: Settings, rng: np.random.Generator)
         for side in trial.sides
     ]
     groups = _groups(bins)
-    found = over_draws(
-        trial,
-        values,
-        partial(_differences, bins=bins, groups=groups),
-        rng=rng,
-        n_draws=settings.n_draws,
-        n_bootstrap=settings.n_bootstrap,
-    )
+    differences = partial(_differences, bins=bins, groups=groups)
+    found = signed_draws(trial, values, differences, settings, rng)
     showers = np.bincount(number[number >= 0], minlength=len(bins)) * trial.repeats
     if not trial.matched:
         showers = showers // 2
-    return Finding(_figures(trial, groups, found, showers), _curves(trial, bins, found))
+    return Finding(
+        _figures(trial, groups, found.figures, showers), _curves(trial, bins, found.curves)
+    )
 
 
 def _columns(response: Array, number: NDArray[np.int64]) -> Array:
@@ -254,21 +249,15 @@ def _figures(
         for k, group in enumerate(groups):
             if definition is LINEARITY and len(group.rows) < FOR_A_LINE:
                 continue
-            column = part * len(groups) + k
-            figures += judged(
-                make_figures(
-                    definition,
-                    trial,
-                    Distances(
-                        found.floor[:, [column]], tuple(g[:, [column]] for g in found.generated)
-                    ),
-                    (group.target,),
-                    (definition.unit,),
-                    n=int(showers[group.rows].sum()),
-                    distance=False,
-                    note=f"{len(group.rows)} bins of energy" if len(group.rows) > 1 else "",
-                ),
-                tolerance,
+            figures += column_figures(
+                definition,
+                trial,
+                found,
+                part * len(groups) + k,
+                group.target,
+                n=int(showers[group.rows].sum()),
+                tolerance=tolerance,
+                note=f"{len(group.rows)} bins of energy" if len(group.rows) > 1 else "",
             )
     return figures
 

@@ -97,4 +97,7 @@ def relative(
     """Relative difference ``found / expected - 1``, not a number where nothing is expected."""
     below = np.asarray(expected, dtype=np.float64)
     above = np.broadcast_to(np.asarray(found, dtype=np.float64), below.shape)
-    return np.divide(above, below, out=np.full(below.shape, np.nan), where=below != 0) - 1
+    difference: NDArray[np.float64] = (
+        np.divide(above, below, out=np.full(below.shape, np.nan), where=below != 0) - 1
+    )
+    return difference
