@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "Train a model as a run file says.",
     "generate": "Make showers for incident particles with a trained model.",
     "evaluate": "Compare generated showers with full simulation.",
+    "explain": "Show what a trained model has learned.",
     "models": "List the models that can be trained.",
 }
 

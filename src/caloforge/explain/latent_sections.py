@@ -1,0 +1,176 @@
+"""Parts of an explanation that look at codes: map, prior, reconstruction, lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caloforge.explain import latent_pictures, shower_pictures
+from caloforge.explain.codes import Codes, match
+from caloforge.explain.embedding import embed
+from caloforge.explain.interpolation import lines
+from caloforge.explain.reconstruction import reconstruct
+from caloforge.explain.section import Picture, Section, Table
+
+if TYPE_CHECKING:
+    from caloforge.explain.subject import Subject
+
+MAP, PRIOR, RECONSTRUCTION, LINES = (
+    "Map of the codes",
+    "Prior against encoded codes",
+    "Reconstruction",
+    "From one shower to another",
+)
+# Most codes of either colour in the map.
+MAPPED = 1200
+
+
+def without_encoder(subject: Subject) -> Section:
+    """Say that a model without an encoder has no codes to look at."""
+    name = subject.bundle.run.model_name
+    return Section(
+        "latent",
+        "Codes",
+        (
+            (
+                f"The model '{name}' has no encoder, so there are no codes to look at: map, "
+                "prior, reconstruction and lines between showers are left out."
+            ),
+        ),
+    )
+
+
+def map_section(subject: Subject, rng: np.random.Generator) -> Section:
+    """t-SNE of encoded and generated codes, by origin, kind and energy."""
+    codes = Codes.of(subject, rng)
+    encoded, generated = codes.scaled
+    n = min(MAPPED, len(encoded))
+    rows = [np.sort(rng.permutation(len(encoded))[:n]) for _ in range(2)]
+    points = embed(np.concatenate((encoded[rows[0]], generated[rows[1]])), rng)
+    particles = subject.sample.particles
+    figure = latent_pictures.embedding(
+        points[:n],
+        points[n:],
+        kinds=particles.kinds()[np.concatenate(rows)],
+        energy_gev=particles["energy_gev"][np.concatenate(rows)],
+    )
+    picture = Picture(
+        "codes",
+        MAP,
+        f"t-SNE of {n:,} encoded and {n:,} generated codes of the same particles, three times "
+        "the same map. Where one colour is alone on the left, showers are encoded that are "
+        "never generated (red) or generated from codes that no shower has (blue). Kinds and "
+        "energies that form their own regions are written into the code; ones that are mixed "
+        "are left to the condition. Distances between far regions of such a map mean nothing.",
+        figure,
+    )
+    return Section("map", MAP, (), {"encoded": n, "generated": n}, (picture,))
+
+
+def prior_section(subject: Subject, rng: np.random.Generator) -> Section:
+    """Encoded against generated codes, with the floor beside it."""
+    codes = Codes.of(subject, rng)
+    found = match(codes, rng)
+    floor = "floor" if found.matched else "unmatched floor"
+    gap = found.auc.value - found.auc_floor.value
+    told_apart = gap > 3 * float(np.hypot(found.auc.error, found.auc_floor.error))
+    sentences = (
+        f"A classifier that sees code and particle tells encoded from generated codes with an "
+        f"AUC of {found.auc.text} ({floor} {found.auc_floor.text}; 0.5 is blind): "
+        + (
+            "the prior differs from what the encoder makes."
+            if told_apart
+            else "no difference is seen between the prior and what the encoder makes."
+        ),
+    )
+    figure = latent_pictures.prior(*codes.scaled)
+    picture = Picture(
+        "prior",
+        PRIOR,
+        "Left: both sets along the two directions in which the encoded codes spread most; "
+        "rings hold 50 % and 90 % of each. Right: every latent dimension by itself, in units "
+        "of the standard deviation of the encoded codes. Generated codes should lie where "
+        "encoded ones do.",
+        figure,
+    )
+    table = Table(
+        ("", "encoded against generated", floor),
+        (
+            ("Sliced W1 [standard deviations]", found.distance.text, found.distance_floor.text),
+            ("Classifier AUC (codes and conditions)", found.auc.text, found.auc_floor.text),
+        ),
+        f"{found.n:,} codes on either side; errors: bootstrap over incident particles.",
+    )
+    return Section("prior", PRIOR, sentences, found.as_dict(), (picture,), (table,))
+
+
+def reconstruction_section(subject: Subject, seed: int, rng: np.random.Generator) -> Section:
+    """Encoded and decoded showers, with their errors."""
+    found = reconstruct(subject, rng, seed)
+    own, drawn = found.own.as_dict(), found.drawn.as_dict()
+    error = "total response, median relative error"
+    sentences = (
+        (
+            f"Decoded from their own codes, showers have the right total response to "
+            f"{own[error]:.0%} (median); from codes generated for the same particle, to "
+            f"{drawn[error]:.0%}. The difference is what the code holds of a single shower."
+        ),
+    )
+    pictures = (
+        Picture(
+            "reconstruction",
+            RECONSTRUCTION,
+            "A shower of full simulation, what its most probable code decodes to (the expected "
+            "cells; below 0.1 they are white), and counts drawn from that. Numbers: total "
+            "response."
+            if subject.geometry.counts
+            else "A shower of full simulation and what its most probable code decodes to. "
+            "Numbers: total response.",
+            shower_pictures.reconstruction(subject, found),
+        ),
+        Picture(
+            "reconstruction-errors",
+            "What the code holds",
+            "Median errors in bins of energy, decoded from the shower's own code and from a "
+            "code generated for its particle. Counts fluctuate around what is decoded: the "
+            "dotted line is what that alone gives. Two equal lines: the code holds nothing.",
+            shower_pictures.reconstruction_errors(subject, found),
+        ),
+    )
+    table = Table(
+        ("", "own code", "generated code"),
+        tuple(
+            (name, f"{own[name]:+.3f}" if "bias" in name else f"{own[name]:.3g}",
+             f"{drawn[name]:+.3f}" if "bias" in name else f"{drawn[name]:.3g}")
+            for name in own
+        ),
+        f"Over {len(found.energy_gev):,} showers with a response.",
+    )  # fmt: skip
+    numbers = {"own code": own, "generated code": drawn}
+    return Section("reconstruction", RECONSTRUCTION, sentences, numbers, pictures, (table,))
+
+
+def lines_section(subject: Subject) -> Section:
+    """Showers decoded from codes on a straight line."""
+    found = lines(subject)
+    if not found:
+        text = "There are no two showers of one kind with a response: no line is drawn."
+        return Section("lines", LINES, (text,))
+    picture = Picture(
+        "lines",
+        LINES,
+        "At the ends showers of full simulation; between them the expected cells of codes on "
+        "the straight line from one code to the other (and, where the particles differ, of "
+        "particles on the way between the two). The change should be gradual: a jump, or a "
+        "shower at the middle that looks like neither end, is a hole in the code. Numbers: "
+        "total response.",
+        shower_pictures.lines(subject, found),
+    )
+    sentences = tuple(
+        f"Between {line.title}: the largest step of the decoded shower is {line.evenness:.2g} "
+        "times the mean step."
+        for line in found
+    )
+    numbers = {"lines": [line.as_dict() for line in found]}
+    return Section("lines", LINES, sentences, numbers, (picture,))
