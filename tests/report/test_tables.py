@@ -8,12 +8,10 @@ from dataclasses import replace
 from rich.console import Console
 
 from caloforge.metrics import METRICS, ChannelFigure, Measured
-from caloforge.report import Evaluation, print_comparison
+from caloforge.report import Evaluation, evaluate_samples, print_comparison
 from caloforge.report.tables import (
-    channel_table,
     introduction,
     main_table,
-    observable_table,
     sentences,
 )
 
@@ -26,13 +24,12 @@ def test_every_figure_has_its_error(grid_evaluation: Evaluation) -> None:
     assert table.rows[0][:2] == ["W1 / floor", "1"]
     assert all("±" in cell for row in table.rows[1:] for cell in row[1:])
     assert table.rows[1][0] == "W1 [photons]"
-    for text in (channel_table(comparison, "w1"), observable_table(comparison)):
-        assert all(len(row) == len(text.head) for row in text.rows)
+    assert all(len(row) == len(table.head) for row in table.rows)
 
 
 def test_printed_table_states_convention_cut_and_floor(grid_evaluation: Evaluation) -> None:
     stream = io.StringIO()
-    print_comparison(grid_evaluation.comparison, Console(file=stream, width=160))
+    print_comparison(grid_evaluation, Console(file=stream, width=160))
     text = " ".join(stream.getvalue().split())
     assert "channels: total; no cut; 40 of 40 incident particles, paired by incident id" in text
     assert "faithful: W1 is" in text
@@ -59,3 +56,23 @@ def test_unmatched_floor_is_said_so(cylinder_evaluation: Evaluation) -> None:
     assert "–" in {cell for row in main_table(comparison).rows for cell in row}
     assert "unmatched floor" in sentences(comparison)[0][1]
     assert "unmatched floor" in introduction(comparison)
+
+
+def test_printed_table_has_verdicts_and_headlines_in_100_columns(assessed: Evaluation) -> None:
+    side = assessed.trial.generated[0]
+    three = evaluate_samples(
+        assessed.reference,
+        {f"sample {k}": assessed.generated[side.name] for k in range(3)},
+    )
+    stream = io.StringIO()
+    print_comparison(three, Console(file=stream, width=100))
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert sum("±" in line for line in lines if line.startswith("W1 [photons]")) == 1
+    stream = io.StringIO()
+    print_comparison(assessed, Console(file=stream, width=100))
+    text = stream.getvalue()
+    for verdict in assessed.outcome.verdicts:
+        assert f"{verdict.sample}: {verdict.text}" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("Response <toy>")]
+    assert row.count("±") == 3

@@ -10,15 +10,11 @@ with the means over particles of the means over their showers, and a permutation
 with all showers and the labels permuted within the particle.
 
 Errors are one standard deviation over resamplings of the particles of the region. The p-values
-of all regions of a sample are adjusted together (largest standardised statistic, single step:
-family-wise), so a small ``p_adjusted`` is news however many regions there are. Regions are
-ordered by ``score``: the excess over the floor, damped by ``1 - p_adjusted`` so that a lucky
-small region does not lead the list.
+of all regions of a sample are adjusted together (`permutation`), so a small ``p_adjusted`` is
+news however many regions there are. Regions are ordered by ``score``: the excess over the
+floor, damped by ``1 - p_adjusted`` so that a lucky small region does not lead the list.
 
 Cannot see: anything but the total response; showers swapped between particles of one region.
-
-References:
-    | Resampling-Based Multiple Testing (Westfall and Young, 1993), chapter 2
 """
 
 from __future__ import annotations
@@ -31,6 +27,7 @@ from caloforge.metrics.assessment import Region
 from caloforge.metrics.bootstrap import draw_counts, measured, ratio, weighted_mean
 from caloforge.metrics.floor import MAX_REPEATS, distances_over_pairings
 from caloforge.metrics.pairing import rows_by_repeat
+from caloforge.metrics.permutation import PValues, p_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +77,7 @@ def find_regions(trial: Trial, settings: Settings, rng: np.random.Generator) -> 
         statistics = np.stack(
             [_permuted(trial, side, b, settings.n_permutations, rng) for b in bins], axis=1
         )
-        p, p_adjusted, excess = _significance(statistics)
+        p, excess = _significance(statistics)
         regions = []
         for j, part in enumerate(bins):
             distance, bias = figures[j][k]
@@ -96,9 +93,9 @@ def find_regions(trial: Trial, settings: Settings, rng: np.random.Generator) -> 
                     n=int(part.particles.size),
                     ratio=distance,
                     bias=bias,
-                    p=float(p[j]),
-                    p_adjusted=float(p_adjusted[j]),
-                    score=float(max(above, 0.0) * (1 - p_adjusted[j])),
+                    p=float(p.raw[j]),
+                    p_adjusted=float(p.adjusted[j]),
+                    score=float(max(above, 0.0) * (1 - p.adjusted[j])),
                     reference_rows=rows[0],
                     generated_rows=rows[1],
                 )
@@ -244,20 +241,11 @@ def _blocks(
     return blocks
 
 
-def _significance(statistics: Array) -> tuple[Array, Array, Array]:
-    """P-values, family-wise ones, and the excess over the permuted mean, ``(region,)`` each."""
-    found, permuted = statistics[0], statistics[1:]
-    slack = 1e-9 * np.abs(found)  # a rearranged sum may round differently
-    n = len(permuted) + 1
-    p = (1 + (permuted >= found - slack).sum(axis=0)) / n
-    mean, spread = statistics.mean(axis=0), statistics.std(axis=0)
-    known = spread > 1e-12 * np.abs(mean)
-    z = np.divide(statistics - mean, spread, out=np.zeros_like(statistics), where=known)
-    highest = z[1:].max(axis=1)
-    p_adjusted = (1 + (highest[:, None] >= z[0] - 1e-9).sum(axis=0)) / n
-    floor = permuted.mean(axis=0) if len(permuted) else found
-    excess = np.divide(found, floor, out=np.ones_like(found), where=floor > 0) - 1
-    return p, np.maximum(p, p_adjusted), excess
+def _significance(statistics: Array) -> tuple[PValues, Array]:
+    """P-values of all regions, and the excess over the permuted mean, ``(region,)``."""
+    floor = statistics.mean(axis=0)
+    excess = np.divide(statistics[0], floor, out=np.ones_like(floor), where=floor > 0) - 1
+    return p_values(statistics.T), excess
 
 
 def _examples(trial: Trial, side: Side, part: Bin) -> tuple[tuple[int, ...], tuple[int, ...]]:

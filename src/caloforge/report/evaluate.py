@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,12 @@ import numpy as np
 
 from caloforge import __version__
 from caloforge.data import ShowerSample, read_showers, resolve
-from caloforge.metrics import Comparison, Trial, compare, make_trial
+from caloforge.metrics import METRICS, Comparison, Trial, compare, make_trial
+from caloforge.metrics.assessment import Assessment
+from caloforge.metrics.suites import assess, default_suite, n_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
@@ -25,7 +28,8 @@ class Evaluation:
         trial: The showers that took part.
         reference: Full simulation.
         generated: Generated samples by name.
-        seed: Seed of the bootstrap.
+        seed: Seed of resamplings, permutations and classifiers.
+        assessment: What a suite found beyond that; ``None`` if none was run.
     """
 
     comparison: Comparison
@@ -33,6 +37,7 @@ class Evaluation:
     reference: ShowerSample
     generated: Mapping[str, ShowerSample]
     seed: int
+    assessment: Assessment | None = None
 
     @property
     def cpu_seconds(self) -> dict[str, float]:
@@ -44,22 +49,46 @@ class Evaluation:
             if sample.cpu_seconds is not None
         }
 
+    @property
+    def outcome(self) -> Assessment:
+        """The assessment; without one, that of no suite: the comparison's figures alone."""
+        if self.assessment is not None:
+            return self.assessment
+        return Assessment(
+            suite="",
+            comparison=self.comparison,
+            definitions=tuple(METRICS.values()),
+            figures=tuple(self.comparison.figures()),
+            curves=(),
+            tests=(),
+            verdicts=(),
+            differences=(),
+            regions=(),
+            seconds=0.0,
+        )
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the content of ``metrics.json``, as docs/metrics.md describes it."""
-        return {
+        """Return the content of ``metrics.json``, as ``metrics.schema.json`` describes it."""
+        table = {
             **self.comparison.as_dict(),
             "caloforge": __version__,
             "seed": self.seed,
             "cpu_seconds_per_shower": self.cpu_seconds,
+            **self.outcome.as_dict(),
         }
+        plain: dict[str, Any] = _plain(table)
+        return plain
 
 
 def evaluate_files(
     reference: str | Path,
     generated: Mapping[str, str | Path],
     *,
+    suite: str | None = None,
     convention: str | None = None,
     cut: float = 0.0,
+    training: str | Path | None = None,
+    network: Path | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Compare shower files; `evaluate_samples` with the files read first.
@@ -67,9 +96,12 @@ def evaluate_files(
     Arguments:
         reference: Shower file of full simulation, or the name of a sample that comes along.
         generated: Shower files by the name that they shall have in tables.
+        suite: As in `evaluate_samples`.
         convention: Channel convention, by default the geometry's first.
         cut: Least total response of the showers that take part.
-        seed: Seed of the bootstrap.
+        training: Shower file that the generators were trained on.
+        network: ONNX file of a feature network for a further FID.
+        seed: Seed of resamplings, permutations and classifiers.
 
     Raises:
         DataFormatError: If a file is missing or unusable, or nothing pairs.
@@ -79,8 +111,11 @@ def evaluate_files(
     return evaluate_samples(
         _read(reference),
         {name: _read(path) for name, path in generated.items()},
+        suite=suite,
         convention=convention,
         cut=cut,
+        training=None if training is None else _read(training),
+        network=network,
         seed=seed,
     )
 
@@ -89,18 +124,27 @@ def evaluate_samples(
     reference: ShowerSample,
     generated: Mapping[str, ShowerSample],
     *,
+    suite: str | None = None,
     convention: str | None = None,
     cut: float = 0.0,
+    training: ShowerSample | None = None,
+    network: Path | None = None,
     seed: int = 0,
+    say: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Compare generated samples with full simulation of the same particles.
 
     Arguments:
         reference: Full simulation.
         generated: Generated samples, by the name that they shall have in tables.
+        suite: One of `caloforge.metrics.suites.SUITES`; ``None`` compares channels, shapes and
+            repeats alone, in seconds and without a verdict.
         convention: Channel convention, by default the geometry's first.
         cut: Least total response of the showers that take part.
-        seed: Seed of the bootstrap.
+        training: Showers that the generators were trained on, for the memorisation check.
+        network: ONNX file of a feature network for a further FID.
+        seed: Seed of resamplings, permutations and classifiers.
+        say: Called with the title of what the suite does next.
 
     Raises:
         DataFormatError: If nothing pairs.
@@ -109,9 +153,67 @@ def evaluate_samples(
     """
     rng = np.random.default_rng(seed)
     trial = make_trial(reference, generated, rng=rng, convention=convention, cut=cut)
-    return Evaluation(compare(trial, rng=rng), trial, reference, dict(generated), seed)
+    if suite is None:
+        return Evaluation(compare(trial, rng=rng), trial, reference, dict(generated), seed)
+    found = assess(trial, suite, seed=seed, network=network, training=training, say=say)
+    return Evaluation(found.comparison, trial, reference, dict(generated), seed, found)
+
+
+def evaluate_with_progress(
+    reference: str | Path,
+    generated: Mapping[str, str | Path],
+    *,
+    suite: str | None = None,
+    convention: str | None = None,
+    cut: float = 0.0,
+    training: str | Path | None = None,
+    network: Path | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Run `evaluate_files` with a progress bar on standard error.
+
+    The suite is by default that of the detector.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    full = _read(reference)
+    name = suite or default_suite(full.geometry)
+    samples = {key: _read(path) for key, path in generated.items()}
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("pairing", total=None)
+
+        def say(title: str) -> None:
+            total = n_steps(name, len(samples))
+            progress.update(task, description=title, advance=1, total=total)
+
+        return evaluate_samples(
+            full,
+            samples,
+            suite=name,
+            convention=convention,
+            cut=cut,
+            training=None if training is None else _read(training),
+            network=network,
+            seed=seed,
+            say=say,
+        )
 
 
 def _read(name_or_path: str | Path) -> ShowerSample:
     """Read a shower file; tables and messages call it what the user called it."""
     return replace(read_showers(resolve(name_or_path)), source=str(name_or_path))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - anything that JSON can hold
+    """Turn NumPy's numbers into Python's, tuples into lists, and what is not finite to null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

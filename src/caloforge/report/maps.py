@@ -43,12 +43,14 @@ def mean_maps(samples: Sequence[Side], geometry: DetectorGeometry) -> Figure:
     norms = (LogNorm(top / 1e3, top), SymLogNorm(scale / 10, vmin=-scale, vmax=scale))
     image = residual = None
     for k, sample in enumerate(samples):
-        image = _show(axes[0, k], np.maximum(means[k], top / 1e3), geometry.layout, norms[0])
+        image = show_cells(
+            axes[0, k], np.maximum(means[k], top / 1e3), geometry.layout, norms[0]
+        )
         axes[0, k].set_title(sample.name)
         if k == 0:
             axes[1, 0].axis("off")
         else:
-            residual = _show(
+            residual = show_cells(
                 axes[1, k], residuals[k - 1], geometry.layout, norms[1], colours="RdBu_r"
             )
             axes[1, k].set_title(f"{sample.name} − full sim.", fontsize=8)
@@ -86,7 +88,7 @@ def shower_grid(
         for c, shower in enumerate(line):
             ax = axes[r, c]
             cells = np.ma.masked_less_equal(shower, 0)
-            image = _show(ax, cells, geometry.layout, LogNorm(low, top), ticks=False)
+            image = show_cells(ax, cells, geometry.layout, LogNorm(low, top), ticks=False)
             ax.text(
                 0.04, 0.95, f"{shower.sum():.4g}", transform=ax.transAxes, va="top", fontsize=7
             )
@@ -99,7 +101,7 @@ def shower_grid(
     return figure
 
 
-def _show(
+def show_cells(
     ax: Axes,
     cells: NDArray[np.float64],
     layout: GridLayout,
@@ -108,6 +110,7 @@ def _show(
     colours: str = "viridis",
     ticks: bool = True,
 ) -> AxesImage:
+    """Draw the cells of a grid where they are, in cm."""
     half_x, half_y = layout.half_width_cm
     image = ax.imshow(
         cells.reshape(layout.cells).T,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -10,12 +9,17 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from caloforge.report.lean_svg import lean, svg_uri
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 REFERENCE = "#222222"
 # Okabe and Ito, "Color universal design" (2008): apart for colour-blind eyes, too.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+
+MARKERS = ("o", "s", "^", "D", "v", "P")
 
 _STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -66,9 +70,22 @@ def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
+def marker(index: int) -> str:
+    """Marker of the generated sample of a number: apart without colours, too."""
+    return MARKERS[index % len(MARKERS)]
+
+
 @styled
 def data_uri(figure: Figure) -> str:
     """Write a figure as SVG into a URI that needs no file and no network."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, dpi=130)
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    figure.set_layout_engine("none")  # it is laid out: another format need not do it again
+    return svg_uri(lean(buffer.getvalue().decode("utf-8")))
+
+
+@styled
+def save(figure: Figure, path: Path, suffix: str) -> None:
+    """Write a figure into a file: ``"pdf"`` and ``"svg"`` as vectors, ``"png"`` at 200 dpi."""
+    moment = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[suffix]
+    figure.savefig(path, format=suffix, metadata=moment, dpi=200)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from caloforge.metrics import Comparison, Measured, Row
+    from caloforge.metrics import Comparison, Figure, Measured, Row
+    from caloforge.report.evaluate import Evaluation
 
 MISSING = "–"
 
@@ -42,31 +43,6 @@ def main_table(comparison: Comparison) -> TextTable:
         for key in METRICS
     ]
     return TextTable(["mean over channels", *_names(comparison)], rows)
-
-
-def channel_table(comparison: Comparison, key: str) -> TextTable:
-    """One figure of merit, channel by channel."""
-    rows = [
-        [name, *(cell(row.metrics[key].channels[name]) for row in comparison.rows)]
-        for name in comparison.channels
-    ]
-    return TextTable([_label(key, comparison), *_names(comparison)], rows)
-
-
-def observable_table(comparison: Comparison) -> TextTable:
-    """Shower shapes: mean, and W1 over its floor."""
-    rows = []
-    for name, shape in comparison.floor.observables.items():
-        unit = shape.w1.unit if shape.w1 is not None else ""
-        line = [f"{shape.label} [{unit}]" if unit else shape.label]
-        line += [cell(row.observables[name].mean) for row in comparison.rows]
-        line.append(cell(shape.w1))
-        line += [cell(row.observables[name].ratio) for row in comparison.generated]
-        rows.append(line)
-    names = [row.name for row in comparison.generated]
-    head = ["shower shape", "mean: full simulation", *(f"mean: {name}" for name in names)]
-    head += [f"W1: {comparison.floor_label}", *(f"W1 / floor: {name}" for name in names)]
-    return TextTable(head, rows)
 
 
 def sentences(comparison: Comparison) -> list[tuple[str, str]]:
@@ -108,12 +84,12 @@ def _in_words(row: Row, comparison: Comparison) -> str:
 
 
 def print_comparison(
-    comparison: Comparison, console: Console | None = None, *, words: bool = True
+    evaluation: Evaluation, console: Console | None = None, *, words: bool = True
 ) -> None:
-    """Print the table, what must be said beside it, and what it says in plain words.
+    """Print verdicts, the table, and what it says in plain words.
 
     Arguments:
-        comparison: What to print.
+        evaluation: What to print.
         console: Where to print, by default standard output.
         words: Whether to add the sentences.
     """
@@ -126,8 +102,10 @@ def print_comparison(
     if console is None:
         console = Console(highlight=False)
         if not console.is_terminal:
-            console = Console(highlight=False, width=200)
+            console = Console(highlight=False, width=100)
+    comparison = evaluation.comparison
     text = main_table(comparison)
+    text.rows.extend(_headlines(evaluation))
     table = Table(
         title=f"{comparison.geometry} against {escape(comparison.reference)}",
         title_justify="left",
@@ -148,6 +126,32 @@ def print_comparison(
     if words:
         for name, sentence in sentences(comparison):
             console.print(f"[bold]{escape(name)}[/bold]: {escape(sentence)}")
+    for verdict in evaluation.outcome.verdicts:
+        ink = "green" if verdict.compatible else "red"
+        console.print(
+            f"[bold]{escape(verdict.sample)}[/bold]: [{ink}]{verdict.text}[/{ink}] "
+            f"({verdict.n_rejected} of {verdict.n_tests} tests reject)"
+        )
+
+
+def _headlines(evaluation: Evaluation) -> list[list[str]]:
+    """Further figures of a suite that belong into the first table, one line each."""
+    outcome = evaluation.outcome
+    chosen = {d.name: d for d in outcome.definitions if d.headline and d.name not in METRICS}
+    lines: dict[str, dict[str, Figure]] = {}
+    for figure in outcome.figures:
+        if figure.metric in chosen and figure.target == "":
+            lines.setdefault(figure.metric, {})[figure.sample] = figure
+    rows = []
+    for name, found in lines.items():
+        first = next(iter(found.values()))
+        unit = first.value.unit if first.value is not None else ""
+        label = f"{chosen[name].label} [{unit}]" if unit else chosen[name].label
+        values = [found.get(row.name) for row in evaluation.comparison.generated]
+        rows.append(
+            [label, cell(first.floor), *(cell(None if f is None else f.value) for f in values)]
+        )
+    return rows
 
 
 def _label(key: str, comparison: Comparison) -> str:

@@ -1,27 +1,22 @@
-"""Histograms and profiles: full simulation against generated samples."""
+"""Distances in floors, response against energy, and particle by particle."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-import mplhep
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from caloforge.report.style import REFERENCE, colour, new_figure, plain, styled
+from caloforge.report.style import REFERENCE, colour, marker, new_figure, plain, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from caloforge.metrics import Comparison, Observable, Side
-
-N_BINS = 26
-_SKEWED = ("total", "lit_cells", "peak_cell")
+    from caloforge.metrics import Comparison, Side
 
 
 @styled
@@ -44,7 +39,7 @@ def floor_ratios(comparison: Comparison) -> Figure:
                 value,
                 y + 0.5 * (k - (n - 1) / 2) / n,
                 xerr=np.minimum(error, 0.95 * value),
-                fmt="o",
+                fmt=marker(k),
                 ms=4,
                 lw=1,
                 color=colour(k),
@@ -64,118 +59,6 @@ def floor_ratios(comparison: Comparison) -> Figure:
     ax.invert_yaxis()
     figure.legend(loc="outside upper center", ncols=min(n, 4))
     return figure
-
-
-@styled
-def channel_histograms(
-    samples: Sequence[Side], names: Sequence[str], unit: str, *, counts: bool
-) -> Figure:
-    """Distribution of each channel sum with its ratio to full simulation below."""
-    columns = [[sample.channels[:, k] for sample in samples] for k in range(len(names))][:12]
-    labels = [f"{name} [{unit}]" for name in names]
-    return _histograms(samples, columns, labels, [True] * len(columns), integers=counts)
-
-
-@styled
-def observable_histograms(
-    samples: Sequence[Side], shapes: Sequence[Observable], *, counts: bool
-) -> Figure:
-    """Distribution of each shower shape with its ratio to full simulation below."""
-    chosen = [(k, shape) for k, shape in enumerate(shapes) if shape.name != "empty"][:12]
-    columns = [[sample.observables[:, k] for sample in samples] for k, _ in chosen]
-    labels = [f"{s.label} [{s.unit}]" if s.unit else s.label for _, s in chosen]
-    skewed = [shape.name in _SKEWED for _, shape in chosen]
-    return _histograms(samples, columns, labels, skewed, integers=counts)
-
-
-def _histograms(
-    samples: Sequence[Side],
-    columns: Sequence[Sequence[NDArray[np.float64]]],
-    labels: Sequence[str],
-    skewed: Sequence[bool],
-    *,
-    integers: bool,
-) -> Figure:
-    n_columns = min(3, len(columns))
-    n_rows = math.ceil(len(columns) / n_columns)
-    figure = new_figure(3.4 * n_columns, 3.1 * n_rows + 0.3)
-    grid = figure.add_gridspec(2 * n_rows, n_columns, height_ratios=[3, 1.2] * n_rows)
-    for k, (values, label, is_skewed) in enumerate(zip(columns, labels, skewed, strict=True)):
-        row, column = divmod(k, n_columns)
-        top = figure.add_subplot(grid[2 * row, column])
-        bottom = figure.add_subplot(grid[2 * row + 1, column], sharex=top)
-        _histogram(top, bottom, samples, values, _edges(values, is_skewed, integers))
-        if is_skewed:
-            top.set_xscale("function", functions=(_root, np.square))
-            top.xaxis.set_major_locator(MaxNLocator(5))
-        top.tick_params(labelbottom=False)
-        bottom.set(xlabel=label, ylim=(0, 2), yticks=[0, 1, 2])
-        if column == 0:
-            top.set_ylabel("share of showers / unit")
-            bottom.set_ylabel("ratio")
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=min(len(samples), 5))
-    return figure
-
-
-def _histogram(
-    top: Axes,
-    bottom: Axes,
-    samples: Sequence[Side],
-    values: Sequence[NDArray[np.float64]],
-    edges: NDArray[np.float64],
-) -> None:
-    widths, middle = np.diff(edges), (edges[1:] + edges[:-1]) / 2
-    reference = relative = np.ones_like(widths)
-    for k, (sample, column) in enumerate(zip(samples, values, strict=True)):
-        number = np.histogram(column, edges)[0].astype(np.float64)
-        density, error = (x / (len(column) * widths) for x in (number, np.sqrt(number)))
-        ink = REFERENCE if k == 0 else colour(k - 1)
-        mplhep.histplot(
-            density, edges, ax=top, color=ink, label=sample.name, histtype="step", yerr=False,
-            lw=1.2, edges=False, flow="none",
-        )  # fmt: skip
-        if k == 0:
-            top.stairs(density, edges, fill=True, color="0.88", zorder=0)
-            reference, relative = density, error / np.where(density > 0, density, np.nan)
-            bottom.stairs(
-                1 + np.nan_to_num(relative), edges, baseline=1 - np.nan_to_num(relative),
-                fill=True, color="0.85",
-            )  # fmt: skip
-            continue
-        seen = (reference > 0) & (density > 0)
-        shift = 0.12 * (k - (len(samples)) / 2) * widths[seen]
-        bottom.errorbar(
-            middle[seen] + shift, density[seen] / reference[seen],
-            yerr=error[seen] / reference[seen], fmt="o", ms=2, lw=0.7, color=ink,
-        )  # fmt: skip
-    bottom.axhline(1, color=REFERENCE, lw=0.8)
-    top.set_yscale("log")
-    top.set_xlim(edges[0], edges[-1])
-    lit = reference[reference > 0]
-    if lit.size:
-        top.set_ylim(0.4 * lit.min(), 3 * lit.max())
-
-
-def _edges(
-    values: Sequence[NDArray[np.float64]], skewed: bool, integers: bool
-) -> NDArray[np.float64]:
-    """Bins that hold 99.8 % of the reference; for counts, borders between the integers."""
-    low, high = np.quantile(values[0], (0.001, 0.999))
-    if not high > low:
-        low, high = low - 0.5, low + 0.5
-    if not skewed:
-        margin = 0.1 * (high - low)
-        return np.linspace(low - margin, high + margin, N_BINS + 1)
-    edges: NDArray[np.float64] = np.linspace(0, math.sqrt(1.15 * high), N_BINS + 1) ** 2
-    if integers:
-        edges = np.unique(np.ceil(edges))
-    return edges if len(edges) > 2 else np.array([0.0, 0.5, 1.0]) * max(high, 1.0)
-
-
-def _root(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    root: NDArray[np.float64] = np.sqrt(np.maximum(x, 0))
-    return root
 
 
 @styled
@@ -226,6 +109,11 @@ def response_against_energy(
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=min(len(samples), 5))
     return figure
+
+
+def _root(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    root: NDArray[np.float64] = np.sqrt(np.maximum(x, 0))
+    return root
 
 
 def _energy_edges(energy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,118 @@
+"""Curves that metrics return: one picture a name, with panels, one line a sample."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import NullFormatter
+
+from caloforge.metrics.trial import REFERENCE as FULL
+from caloforge.report.style import REFERENCE, colour, marker, new_figure, plain, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from caloforge.metrics import Curve
+
+MAX_PANELS = 12
+_FEW_POINTS = 60  # with more, points have no markers
+_FLOOR = "0.55"
+
+
+def by_picture(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
+    """Curves by the name of their picture, in the order of their first occurrence."""
+    pictures: dict[str, list[Curve]] = {}
+    for curve in curves:
+        pictures.setdefault(curve.name, []).append(curve)
+    return pictures
+
+
+@styled
+def draw_curves(curves: Sequence[Curve], samples: Sequence[str]) -> Figure:
+    """Draw the curves of one picture.
+
+    Arguments:
+        curves: All of one name.
+        samples: Names of the generated samples, which decide their colours.
+    """
+    panels: dict[str, list[Curve]] = {}
+    for curve in curves:
+        panels.setdefault(curve.panel, []).append(curve)
+    shown = list(panels.items())[:MAX_PANELS]
+    n_columns = {1: 1, 2: 2, 4: 2}.get(len(shown), 3)
+    n_rows = math.ceil(len(shown) / n_columns)
+    width = 6.4 if n_columns == 1 else 3.4 * n_columns
+    figure = new_figure(width, (3.8 if n_columns == 1 else 2.8) * n_rows + 0.3)
+    looks = _looks(samples, curves)
+    entries: dict[str, Artist] = {}
+    for k, (title, lines) in enumerate(shown):
+        ax = figure.add_subplot(n_rows, n_columns, k + 1)
+        for curve in lines:
+            _draw(ax, curve, looks[curve.sample])
+        first = lines[0]
+        _scale(ax, lines)
+        ax.set(title=plain(title), xlabel=first.x_label)
+        if k % n_columns == 0 or first.y_label != shown[k - 1][1][0].y_label:
+            ax.set_ylabel(first.y_label)
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(name, handle)
+    figure.legend(
+        list(entries.values()), list(entries), loc="outside upper center",
+        ncols=min(len(entries), 5) or 1,
+    )  # fmt: skip
+    return figure
+
+
+def _looks(samples: Sequence[str], curves: Sequence[Curve]) -> Mapping[str, dict[str, Any]]:
+    """Colour, line and marker of each sample: full simulation black, floor grey and dashed."""
+    others = [c.sample for c in curves if c.sample != FULL and "floor" not in c.sample]
+    looks: dict[str, dict[str, Any]] = {
+        name: {"color": colour(k), "marker": marker(k), "ls": "-", "zorder": 3}
+        for k, name in enumerate(dict.fromkeys([*samples, *others]))
+    }
+    for curve in curves:
+        if curve.sample == FULL:
+            looks[FULL] = {"color": REFERENCE, "marker": "x", "ls": "-", "zorder": 2}
+        elif curve.sample not in looks:
+            looks[curve.sample] = {"color": _FLOOR, "marker": ".", "ls": "--", "zorder": 1}
+    return looks
+
+
+def _draw(ax: Axes, curve: Curve, look: Mapping[str, Any]) -> None:
+    x, y = np.array(curve.x, dtype=float), np.array(curve.y, dtype=float)
+    error = np.array(curve.error, dtype=float) if curve.error else None
+    label = plain(curve.sample)
+    own = dict(look)
+    mark = own.pop("marker")
+    if curve.style == "steps" and len(x) == len(y) + 1:
+        ax.stairs(y, x, label=label, lw=1.2, baseline=None, **own)
+        if error is not None:
+            ax.errorbar((x[1:] + x[:-1]) / 2, y, yerr=error, fmt="none", lw=0.8,
+                        color=own["color"], zorder=own["zorder"])  # fmt: skip
+        return
+    n = min(len(x), len(y))
+    known = np.isfinite(x[:n]) & np.isfinite(y[:n])
+    ax.errorbar(
+        x[:n][known], y[:n][known], yerr=None if error is None else error[:n][known],
+        label=label, ms=3.5, lw=1.1, elinewidth=0.8,
+        marker=mark if known.sum() <= _FEW_POINTS else None, **own,
+    )  # fmt: skip
+
+
+def _scale(ax: Axes, lines: Sequence[Curve]) -> None:
+    """Logarithmic axes where they are asked for and something can be shown on them."""
+    for asked, values, setter, axis in (
+        (lines[0].log_x, [v for c in lines for v in c.x], ax.set_xscale, ax.xaxis),
+        (lines[0].log_y, [v for c in lines for v in c.y], ax.set_yscale, ax.yaxis),
+    ):
+        positive = [v for v in values if math.isfinite(v) and v > 0]
+        if asked and positive:
+            setter("log")
+            if max(positive) > 10 * min(positive):
+                axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,152 @@
+"""Where it fails: distance and bias by kind and energy, showers of the worst regions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from caloforge.geometry import GridLayout
+from caloforge.report.maps import show_cells
+from caloforge.report.style import REFERENCE, colour, marker, new_figure, plain, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+    from caloforge.metrics import Side
+    from caloforge.metrics.assessment import Region
+    from caloforge.metrics.trial import Trial
+
+    Pair = tuple[tuple[Side, tuple[int, ...], str], ...]
+
+MAX_KINDS = 6
+N_WORST = 3
+
+
+@styled
+def region_profile(
+    regions: Sequence[Region], samples: Sequence[str], floor_label: str, level: float
+) -> Figure:
+    """W1 over floor and bias of the mean against energy, one column a kind.
+
+    Regions that the permutation test rejects have full markers, the others open ones.
+    """
+    number = {r.kind: 0 for r in regions}
+    for region in regions:
+        number[region.kind] += region.n
+    kinds = sorted(number, key=lambda kind: -number[kind])[:MAX_KINDS]
+    figure = new_figure(1.9 * len(kinds) + 1.0, 4.6)
+    axes = figure.subplots(2, len(kinds), squeeze=False, sharey="row", sharex="col")
+    for column, kind in enumerate(kinds):
+        for k, sample in enumerate(samples):
+            own = [r for r in regions if r.kind == kind and r.sample == sample]
+            for region in own:
+                _point(axes[0, column], region, k, len(samples), level, bias=False)
+                _point(axes[1, column], region, k, len(samples), level, bias=True)
+        top, bottom = axes[:, column]
+        top.set(title=plain(kind), xscale="log", yscale="log")
+        bottom.set(xlabel="energy [GeV]")
+        top.axhline(1, color=REFERENCE, lw=0.8, ls="--")
+        bottom.axhline(0, color=REFERENCE, lw=0.8, ls="--")
+        for axis, subs in ((bottom.xaxis, (1.0, 3.0)), (top.yaxis, (1.0, 2.0, 5.0))):
+            axis.set_major_locator(LogLocator(subs=subs))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
+    axes[0, 0].set_ylabel(f"W1 / {floor_label}")
+    axes[1, 0].set_ylabel("bias of the mean [%]")
+    handles = [
+        axes[0, 0].plot([], [], marker(k), color=colour(k), ms=4)[0]
+        for k in range(len(samples))
+    ]
+    figure.legend(
+        handles,
+        list(map(plain, samples)),
+        loc="outside upper center",
+        ncols=min(len(samples), 5),
+    )
+    return figure
+
+
+def _point(ax: Axes, region: Region, k: int, n: int, level: float, *, bias: bool) -> None:
+    measured = region.bias if bias else region.ratio
+    if measured is None or (not bias and measured.value <= 0):
+        return
+    value, error = measured.value, measured.error
+    if bias:
+        value, error = 100 * value, 100 * error
+    low, high = region.low_gev, region.high_gev
+    middle = np.sqrt(low * high) * (high / low) ** (0.12 * (k - (n - 1) / 2))
+    full = region.p_adjusted <= level
+    ax.errorbar(
+        middle, value, xerr=[[middle - low], [high - middle]],
+        yerr=error if bias else min(error, 0.9 * value), fmt=marker(k), ms=4, lw=0.9,
+        color=colour(k), mfc=colour(k) if full else "white",
+    )  # fmt: skip
+
+
+def worst_regions(regions: Sequence[Region], n: int = N_WORST) -> list[Region]:
+    """The worst regions with examples, of all samples."""
+    shown = [r for r in regions if r.reference_rows and r.generated_rows]
+    return sorted(shown, key=lambda r: -r.score)[:n]
+
+
+@styled
+def region_showers(regions: Sequence[Region], trial: Trial, samples: Sequence[str]) -> Figure:
+    """Example showers: full simulation above, generated ones of the same particles below."""
+    figure = new_figure(8.6, 3.3 * len(regions))
+    sides = {side.name: side for side in trial.generated}
+    for block, region in zip(
+        figure.subfigures(len(regions), 1, squeeze=False)[:, 0], regions, strict=True
+    ):
+        place = list(samples).index(region.sample)
+        ratio = "" if region.ratio is None else f": W1 is {region.ratio.text} floors"
+        block.suptitle(plain(f"{region.sample}, {region.label}{ratio}"), fontsize=9.5)
+        pair = (
+            (trial.reference, region.reference_rows, REFERENCE),
+            (sides[region.sample], region.generated_rows, colour(place)),
+        )
+        layout = trial.geometry.layout
+        if isinstance(layout, GridLayout):
+            _cells(block, pair, trial, layout)
+        else:
+            _layers(block, pair, trial)
+    return figure
+
+
+def _cells(block: SubFigure, pair: Pair, trial: Trial, layout: GridLayout) -> None:
+    n = max(len(rows) for _, rows, _ in pair)
+    axes = block.subplots(2, n, squeeze=False)
+    showers = [np.asarray(side.showers[list(rows)], dtype=float) for side, rows, _ in pair]
+    top = max(*(float(s.max(initial=0)) for s in showers), 2.0)
+    norm = LogNorm(1.0 if trial.geometry.counts else top / 1e4, top)
+    image = None
+    for r, (side, rows, ink) in enumerate(pair):
+        for c, row in enumerate(rows):
+            ax, cells = axes[r, c], showers[r][c]
+            image = show_cells(ax, np.ma.masked_less_equal(cells, 0), layout, norm, ticks=False)
+            ax.text(0.04, 0.95, f"{cells.sum():.4g}", transform=ax.transAxes, va="top",
+                    fontsize=7)  # fmt: skip
+            if r == 0:
+                ax.set_title(f"{side.kind[row]}, {side.energy_gev[row]:.3g} GeV", fontsize=8)
+        axes[r, 0].set_ylabel(plain(side.name), fontsize=8, color=ink)
+    if image is not None:
+        block.colorbar(image, ax=axes, label=f"{trial.geometry.unit} a cell", shrink=0.7)
+
+
+def _layers(block: SubFigure, pair: Pair, trial: Trial) -> None:
+    n = max(len(rows) for _, rows, _ in pair)
+    axes = block.subplots(1, n, squeeze=False)[0]
+    for k, (side, rows, ink) in enumerate(pair):
+        for ax, row in zip(axes, rows, strict=False):
+            ax.plot(side.channels[row], "x-" if k == 0 else "o-", ms=2.5, lw=0.9, color=ink,
+                    label=plain(side.name))  # fmt: skip
+            ax.set_xlabel("layer")
+            if k == 0:
+                ax.set_title(f"{side.kind[row]}, {side.energy_gev[row]:.3g} GeV", fontsize=8)
+    axes[0].set_ylabel(f"response [{trial.geometry.unit}]")
+    axes[0].legend(fontsize=7)
