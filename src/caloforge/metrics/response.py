@@ -8,9 +8,8 @@ a quadrant of the front face. The standard deviation is that of the showers, no 
 the spread of particles within the region in it; that is the same for both samples, which have
 the same particles.
 
-The floor is such a ratio, too, of the full simulation and its other showers. Draws exchange the
-two, so it tends to 1 by symmetry: a ratio is to be judged by its distance from 1 in its own
-error.
+The floor is such a ratio, too, of other showers of the full simulation and its own, in one
+draw: over many draws, which exchange the two, it would tend to 1 by symmetry.
 """
 
 from __future__ import annotations
@@ -97,6 +96,7 @@ def response(trial: Trial, settings: Settings, rng: np.random.Generator) -> Find
     names = [region.name for region in regions]
     n = dict(zip(names, (k * member.sum(axis=0)).tolist(), strict=True))
     mean = [_mean(side) for side in zip(*ratios, strict=True)]
+    mean[0] = ratios[0][0]  # of one draw: the mean over draws tends to 1 by symmetry
     figures = [
         replace(figure, n=n[figure.target] if trial.matched else n[figure.target] // 2)
         for definition, place in ((RESPONSE, 0), (RESOLUTION, 1))
