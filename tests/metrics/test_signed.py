@@ -45,7 +45,8 @@ def test_floor_is_as_wide_as_one_comparison(toy_grid, toy_sample) -> None:
         (0.031, 0.0099, False),
         (0.0, 0.0101, None),
         (0.05, 0.02, None),
-        (-0.08, 0.02, False),
+        (-0.08, 0.02, None),
+        (-0.1, 0.02, False),
     ],
 )
 def test_asks_only_what_can_be_told(value, error, passed) -> None:

@@ -102,7 +102,10 @@ NEUTRON_RMS = Definition(
         "generated minus full simulation."
     ),
     source=_SOURCE,
-    bias=_SUM,
+    bias=(
+        "Up by the order of 1/n, the more the larger N: full simulation is read with its own "
+        "calibration, the other side is not. The floor has the same."
+    ),
     blind=_BLIND,
 )
 NEUTRON_RIGHT = Definition(
@@ -117,7 +120,7 @@ NEUTRON_RIGHT = Definition(
         "minus full simulation."
     ),
     source=_SOURCE,
-    bias="Full simulation is read with its own calibration: down by the order of 1/n.",
+    bias="Down by the order of 1/n, for the same reason as the error of the number.",
     blind=_BLIND,
 )
 DEFINITIONS = (NEUTRON_SCALE, NEUTRON_SEPARATION, NEUTRON_RMS, NEUTRON_RIGHT)

@@ -10,6 +10,7 @@ simulation of the same incident particles in every bin, so what differs between 
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
-PER_BIN = 25  # least number of particles in a bin of energy
+LEAST = 50  # showers in a bin of energy on either side
 MAX_BINS = 6
 FOR_A_LINE = 3  # bins that a straight line needs
 POSITION, RESOLUTION, SLOPE = 0.03, 0.10, 0.02
@@ -113,7 +114,7 @@ class Bin(NamedTuple):
 
 
 def energy_bins(
-    incoming: Incoming, *, per_bin: int = PER_BIN, max_bins: int = MAX_BINS
+    incoming: Incoming, *, per_bin: int, max_bins: int = MAX_BINS
 ) -> tuple[list[Bin], NDArray[np.int64]]:
     """Divide each kind into bins of energy with equally many particles.
 
@@ -160,9 +161,10 @@ def slope_in_log_energy(
 def single_particles(trial: Trial, settings: Settings, rng: np.random.Generator) -> Finding:
     """Peak position, resolution and linearity of the response, by kind and energy.
 
-    Cannot see: kinds with few particles (see `energy_bins`).
+    Cannot see: kinds with fewer than 50 showers on either side, which have no bin.
     """
-    bins, number = energy_bins(trial.incoming)
+    per_particle = trial.repeats if trial.matched else 0.5
+    bins, number = energy_bins(trial.incoming, per_bin=math.ceil(LEAST / per_particle))
     if not bins:
         return Finding()
     values = [

@@ -100,7 +100,7 @@ def judged(figure: Figure, tolerance: float) -> Figure:
     """Ask a figure to be within a tolerance of 0, if that can be told.
 
     It can where the error is at most a third of the tolerance, so that full simulation itself
-    fails in 3 of 1000 comparisons; or where the figure is two errors outside. Else the
+    fails in 3 of 1000 comparisons; or where the figure is three errors outside. Else the
     figure says what it lacks.
 
     Arguments:
@@ -110,7 +110,7 @@ def judged(figure: Figure, tolerance: float) -> Figure:
     if figure.value is None:
         return figure
     value, error = abs(figure.value.value), figure.value.error
-    if error <= tolerance / 3 or value >= tolerance + 2 * error:
+    if error <= tolerance / 3 or value >= tolerance + 3 * error:
         return replace(figure, tolerance=tolerance)
     unit = f" {figure.value.unit}" if figure.value.unit else ""
     lack = f"too few showers to judge a tolerance of {tolerance:.3g}{unit}"

@@ -63,6 +63,7 @@ SPEED_UP = Definition(
 )
 DEFINITIONS = (CPU_SECONDS, SPEED_UP)
 BATCHED, SINGLE = "batched", "batch 1"
+_PER_BIN = 25  # particles in a point of the curves
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _figure(
 
 
 def _curves(trial: Trial, counts: NDArray[np.int64]) -> list[Curve]:
-    bins, number = energy_bins(trial.incoming, max_bins=8)
+    bins, number = energy_bins(trial.incoming, per_bin=_PER_BIN, max_bins=8)
     kinds = list(dict.fromkeys(b.kind for b in bins))
     curves = []
     for side in trial.sides:
