@@ -109,6 +109,27 @@ def test_sees_too_little_spread_and_a_shift(
     assert deviation.value.value > deviation.floor.value + 3 * deviation.value.error
 
 
+def test_showers_of_any_particle_show_in_ranges_of_energy(
+    zn_parts: tuple[ShowerSample, ShowerSample],
+) -> None:
+    reference, generated = zn_parts
+    order = np.random.default_rng(0).permutation(len(generated))
+    found = run(reference, replace(generated, showers=generated.showers[order]))
+    ranges = [
+        f for f in found.figures if f.metric == "pit_deviation" and f.target.endswith("GeV")
+    ]
+    assert len(ranges) == 3
+    assert sum(f.n for f in ranges) == 440
+    for f in (ranges[0], ranges[2]):
+        assert f.value is not None
+        assert f.floor is not None
+        assert f.value.value > f.floor.value + 3 * f.value.error
+    whole = figure(found, "pit_deviation", "total")  # as documented: uniform over all
+    assert whole.value is not None
+    assert whole.floor is not None
+    assert abs(whole.value.value - whole.floor.value) < 4 * whole.value.error
+
+
 @pytest.mark.parametrize(("repeats", "defined"), [(1, False), (2, False), (3, True)])
 def test_needs_repeats(
     repeats: int, defined: bool, toy_grid: DetectorGeometry, toy_cylinder, toy_sample

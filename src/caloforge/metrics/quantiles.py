@@ -9,17 +9,23 @@ is uniform on (0, 1) for any number m of generated showers if these follow the s
 (probability integral transform, PIT; ties, as between counts, are broken at random). Heaps at 0
 and 1 mean too little spread, a heap in the middle too much, a slope a shift.
 
+A generator that ignores its particle, but has the right spread over all, is uniform, too: that
+shows in ranges of energy only, low ranks at low energies and high ranks at high ones. So the
+total response is given for three ranges with equally many particles as well.
+
 One shower of each particle is ranked in a draw. The floor ranks it among as many *other*
 showers of the full simulation. Particles need three reference showers and two generated ones.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from caloforge.metrics.bootstrap import draw_counts
+from caloforge.metrics.bootstrap import draw_counts, ratio
 from caloforge.metrics.draws import make_figures
 from caloforge.metrics.figures import Curve, Definition, Figure, Finding
 from caloforge.metrics.floor import MAX_REPEATS, Distances
@@ -37,15 +43,17 @@ if TYPE_CHECKING:
 
 N_BINS = 10
 LEVELS = (0.5, 0.68, 0.9)
-MAX_PANELS = 6
+N_ENERGIES = 3
+MAX_PANELS = 5
 
 _SOURCE = (
     "Rank histogram: T. M. Hamill, Mon. Weather Rev. 129 (2001) 550; PIT: T. Gneiting et al., "
     "J. R. Stat. Soc. B 69 (2007) 243"
 )
 _BLIND = (
-    "Correlations of channels and cells. With few repeats a rank is coarse and part of it is "
-    "chance: a wrong spread shows less than it would with many."
+    "A generator that ignores its particle, but for the ranges of energy. Correlations of "
+    "channels and cells. With few repeats a rank is coarse and part of it is chance: a wrong "
+    "spread shows less than it would with many."
 )
 DEVIATION = Definition(
     name="pit_deviation",
@@ -55,7 +63,8 @@ DEVIATION = Definition(
     ideal="floor",
     range="0 to 1.8",
     meaning="Mean over ten bins of |density - 1| of the rank of a full-simulation shower among "
-    "generated showers of the same particle; without target: mean over the channels.",
+    "generated showers of the same particle, also in ranges of energy; without target: mean "
+    "over the channels.",
     source=_SOURCE,
     bias="Upwards: about sqrt(18 / (pi n)) for n particles and the right distribution. Compare "
     "with the floor.",
@@ -99,13 +108,22 @@ def pit(trial: Trial, settings: Settings, rng: np.random.Generator) -> Finding:
         return Finding(figures=_undefined(trial, names))
     size = size[kept]
     counts = draw_counts(kept.size, settings.n_bootstrap, rng)
+    ranges = _energy_ranges(trial.incoming.energy_gev[kept], total)
+    names += ranges
+    column = [*range(len(values[0].T)), *(0 for _ in ranges)]
+    member = np.stack(
+        [*(np.ones(kept.size, dtype=bool) for _ in values[0].T), *ranges.values()], axis=1
+    )
     draws: list[list[_Statistics]] = []
     for _ in range(settings.n_draws):
         tables = [r.shuffled(kept, rng) for r in repeats]
         ranked = values[0][tables[0][:, 0]]
         members = [(values[0], tables[0][:, 1:]), *zip(values[1:], tables[1:], strict=True)]
         draws.append(
-            [_Statistics.of(ranks(ranked, x, rows, size, rng), counts) for x, rows in members]
+            [
+                _Statistics.of(ranks(ranked, x, rows, size, rng)[:, column], member, counts)
+                for x, rows in members
+            ]
         )
     n = int(kept.size)
     means = [
@@ -115,8 +133,13 @@ def pit(trial: Trial, settings: Settings, rng: np.random.Generator) -> Finding:
     # Over many draws every shower is ranked among the others, which is flat by symmetry: the
     # floor of what is no distance is that of one draw.
     means[0] = draws[0][0]._replace(deviation=means[0].deviation)
-    figures = _figures(trial, names, means, n)
-    return Finding(figures=figures, curves=_curves(trial, names, means))
+    of_target = dict(zip(names, member.sum(axis=0).tolist(), strict=True))
+    figures = [
+        replace(figure, n=of_target.get(figure.target, n))
+        for figure in _figures(trial, names, len(column) - len(ranges), means, n)
+    ]
+    curves = _curves(trial, names, len(column) - len(ranges), means)
+    return Finding(figures=figures, curves=curves)
 
 
 def ranks(
@@ -162,24 +185,38 @@ class _Statistics(NamedTuple):
     coverage: Array
 
     @classmethod
-    def of(cls, u: Array, counts: NDArray[np.int64]) -> _Statistics:
-        n, n_columns = u.shape
+    def of(cls, u: Array, member: NDArray[np.bool_], counts: NDArray[np.int64]) -> _Statistics:
+        """Statistics of ranks ``(particle, column)`` of the particles that are members."""
         bin_of = np.minimum((u * N_BINS).astype(np.int64), N_BINS - 1)
         inside = bin_of[:, :, None] == np.arange(N_BINS)
         covered = np.abs(u - 0.5)[:, :, None] <= np.array(LEVELS) / 2
-        shares = [
-            (counts @ table.reshape(n, -1) / n).reshape(len(counts), n_columns, -1)
-            for table in (inside.astype(np.float64), covered.astype(np.float64))
-        ]
+        n = (counts @ member).astype(np.float64)[:, :, None]
+        shares = []
+        for table in (inside, covered):
+            flat = (table & member[:, :, None]).reshape(len(u), -1).astype(np.float64)
+            total = (counts @ flat).reshape(*n.shape[:2], -1)
+            shares.append(ratio(total, np.broadcast_to(n, total.shape)))
         density = shares[0] * N_BINS
         return cls(density, np.abs(density - 1).mean(axis=2), shares[1])
 
 
+def _energy_ranges(energy_gev: Array, total: str) -> dict[str, NDArray[np.bool_]]:
+    """Particles in ranges of energy of equal population; none if there is one energy."""
+    edges = np.unique(np.quantile(energy_gev, np.linspace(0, 1, N_ENERGIES + 1)))
+    inner = np.searchsorted(edges[1:-1], energy_gev, "right")
+    if edges.size < 3 or np.bincount(inner).min() == 0:
+        return {}
+    return {
+        f"{total}, {low:.3g}-{high:.3g} GeV": inner == k
+        for k, (low, high) in enumerate(pairwise(edges))
+    }
+
+
 def _figures(
-    trial: Trial, names: Sequence[str], means: Sequence[_Statistics], n: int
+    trial: Trial, names: Sequence[str], n_columns: int, means: Sequence[_Statistics], n: int
 ) -> list[Figure]:
     def with_mean(table: Array) -> Array:
-        channels = table[:, 1:] if table.shape[1] > 1 else table
+        channels = table[:, 1:n_columns] if n_columns > 1 else table[:, :1]
         return np.concatenate((channels.mean(axis=1, keepdims=True), table), axis=1)
 
     targets, units = ["", *names], [""] * (1 + len(names))
@@ -201,8 +238,11 @@ def _figures(
     return figures
 
 
-def _curves(trial: Trial, names: Sequence[str], means: Sequence[_Statistics]) -> list[Curve]:
-    few = np.unique(np.linspace(0, len(names) - 1, min(len(names), MAX_PANELS)).round())
+def _curves(
+    trial: Trial, names: Sequence[str], n_columns: int, means: Sequence[_Statistics]
+) -> list[Curve]:
+    channels = np.linspace(1, n_columns - 1, min(n_columns - 1, MAX_PANELS)).round().astype(int)
+    panels = [0, *range(n_columns, len(names)), *channels.tolist()]
     edges = tuple(float(x) for x in np.linspace(0, 1, N_BINS + 1))
     samples = ["floor", *(side.name for side in trial.generated)]
     return [
@@ -222,7 +262,7 @@ def _curves(trial: Trial, names: Sequence[str], means: Sequence[_Statistics]) ->
             y_label="density",
             style="steps",
         )
-        for k in few.astype(int)
+        for k in panels
         for sample, mean in zip(samples, means, strict=True)
     ]
 
