@@ -64,7 +64,8 @@ def explain(
     from caloforge.output import new_folder
 
     new_folder(output, force=force)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Reading", total=None)
 
         def progress(title: str, number: int, total: int) -> None:

@@ -63,6 +63,17 @@ class Codes:
         mean = self.encoded.mean(axis=0)
         return (self.encoded - mean) / spread, (self.generated - mean) / spread
 
+    @property
+    def dimensions(self) -> float:
+        r"""Effective dimensions of the encoded codes, 1 to latent.
+
+        :math:`(\sum \lambda)^2 / \sum \lambda^2` with the variances along the principal
+        components of the scaled codes: the participation ratio.
+        """
+        variance = np.linalg.svd(self.scaled[0], compute_uv=False) ** 2
+        square = float((variance**2).sum())
+        return float(variance.sum()) ** 2 / square if square > 0 else 0.0
+
     @classmethod
     def of(cls, subject: Subject, rng: np.random.Generator) -> Codes:
         """Encode every shower of a subject's sample, and generate a code for its particle."""

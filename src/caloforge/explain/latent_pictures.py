@@ -107,7 +107,7 @@ def prior(encoded: Array, generated: Array) -> Figure:
             ax.stairs(share, bins, color=ink, lw=1.3)
             if ink == RED:
                 ax.stairs(share, bins, color=ink, alpha=0.18, fill=True)
-        ax.set_title(f"z{_subscript(int(k) + 1)}", fontsize=9, y=0.76, x=0.08)
+        ax.text(0.06, 0.84, f"z{_subscript(int(k) + 1)}", transform=ax.transAxes)
         ax.set_xlim(-edge, edge)
         ax.set_ylim(bottom=0)
     for ax in axes[:, 0]:

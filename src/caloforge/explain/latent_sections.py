@@ -72,6 +72,7 @@ def prior_section(subject: Subject, rng: np.random.Generator) -> Section:
     """Encoded against generated codes, with the floor beside it."""
     codes = Codes.of(subject, rng)
     found = match(codes, rng)
+    n_codes = codes.encoded.shape[1]
     floor = "floor" if found.matched else "unmatched floor"
     gap = found.auc.value - found.auc_floor.value
     told_apart = gap > 3 * float(np.hypot(found.auc.error, found.auc_floor.error))
@@ -99,10 +100,14 @@ def prior_section(subject: Subject, rng: np.random.Generator) -> Section:
         (
             ("Sliced W1 [standard deviations]", found.distance.text, found.distance_floor.text),
             ("Classifier AUC (codes and conditions)", found.auc.text, found.auc_floor.text),
+            ("Effective dimensions", f"{codes.dimensions:.1f} of {n_codes}", ""),
         ),
-        f"{found.n:,} codes on either side; errors: bootstrap over incident particles.",
+        f"{found.n:,} codes on either side; errors: bootstrap over incident particles. "
+        "Effective dimensions: participation ratio of the encoded codes; 1 if they lie on a "
+        "line.",
     )
-    return Section("prior", PRIOR, sentences, found.as_dict(), (picture,), (table,))
+    numbers = {**found.as_dict(), "effective dimensions": codes.dimensions}
+    return Section("prior", PRIOR, sentences, numbers, (picture,), (table,))
 
 
 def reconstruction_section(subject: Subject, seed: int, rng: np.random.Generator) -> Section:

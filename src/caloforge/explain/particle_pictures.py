@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_SINGLE = 12  # noises that are drawn by themselves
+_SINGLE = 12  # particles that are drawn by themselves
 
 
 @styled
 def energy(sweeps: Sequence[Sweep], label: str) -> Figure:
     """Total response against energy, a column a kind; below, model over full simulation."""
-    figure = new_figure(3.5 * len(sweeps) + 0.2, 4.5)
+    figure = new_figure(max(3.5 * len(sweeps) + 0.2, 5.4), 4.5)
     axes = figure.subplots(
         2, len(sweeps), height_ratios=[2.6, 1], sharex="col", sharey="row", squeeze=False
     )
@@ -68,7 +68,7 @@ def energy(sweeps: Sequence[Sweep], label: str) -> Figure:
 @styled
 def impact(sweeps: Sequence[Sweep]) -> Figure:
     """Centroid against impact point along either axis; below, its distance from it."""
-    figure = new_figure(4.4 * len(sweeps) + 0.4, 4.7)
+    figure = new_figure(max(4.4 * len(sweeps) + 0.4, 5.4), 4.7)
     axes = figure.subplots(
         2, len(sweeps), height_ratios=[2.4, 1.1], sharex="col", sharey="row", squeeze=False
     )
@@ -99,14 +99,14 @@ def impact(sweeps: Sequence[Sweep]) -> Figure:
 
 
 def _model(ax: Axes, sweep: Sweep) -> None:
-    for k, single in enumerate(sweep.responses[: _SINGLE if len(sweep.responses) > 1 else 0]):
+    for k, single in enumerate(sweep.responses[:_SINGLE]):
         ax.plot(
             sweep.values, single, color=BLUE, alpha=0.22, lw=0.7,
-            label=None if k else "model, single noises",
+            label=None if k else "model, single particles",
         )  # fmt: skip
     ax.errorbar(
         sweep.values, sweep.mean, yerr=sweep.error, color=BLUE, lw=1.8,
-        label="model, mean over noise",
+        label="model, mean",
     )  # fmt: skip
 
 

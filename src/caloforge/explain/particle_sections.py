@@ -147,16 +147,11 @@ def _moves(sweeps: Sequence[Sweep]) -> tuple[str, ...]:
         return ("The particles of the file do not differ in energy or impact point: no sweep.",)
     names = [f"{_COLUMNS[s.column]} ({s.kind})" for s in sweeps]
     wrong = [n for n, s in zip(names, sweeps, strict=True) if s.wrong_steps or s.spearman < 0.9]
-    if not wrong:
-        return (
-            (
-                f"The mean response moves as physics says in all {len(sweeps)} sweeps: it follows "
-                "energy and impact point, and no step goes back by more than its error."
-            ),
+    if wrong:
+        text = (
+            f"The mean response does not follow {', '.join(wrong)} everywhere: see the table."
         )
-    return (
-        (
-            f"The mean response does not follow {', '.join(wrong)} everywhere: see the table "
-            "for steps against the trend."
-        ),
-    )
+        return (text,)
+    swept = ", ".join(dict.fromkeys(_COLUMNS[s.column] for s in sweeps))
+    text = f"The mean response moves with {swept} as physics says: no step goes back"
+    return (f"{text} by more than its error.",)

@@ -107,6 +107,7 @@ def lines(subject: Subject, found: Sequence[Line]) -> Figure:
             if k in (0, n + 1):
                 for spine in ax.spines.values():
                     spine.set(linewidth=1.8)
+        _one_scale([axes], geometry)
         if image is not None:
             part.colorbar(image, ax=axes, label=_unit(geometry), aspect=12, pad=0.01)
         below = part.add_subplot(grid[1, :])
@@ -116,7 +117,7 @@ def lines(subject: Subject, found: Sequence[Line]) -> Figure:
         below.set(xlabel="way from one code to the other", xlim=(-0.1, 1.1))
         below.set_ylabel(subject.label("total").replace(" [", "\n["))
         below.set_ylim(0, 1.25 * max(float(line.totals.max()), float(ends.max())))
-        below.legend(loc="upper left", ncols=2)
+        below.legend(loc="best", ncols=2)
     return figure
 
 
@@ -176,19 +177,17 @@ def _grid(
             cells = np.asarray(shower, dtype=np.float64)
             image = _draw(ax, cells, geometry, norm) or image
             total = f"{cells.sum():.0f}" if cells.sum() >= 100 else f"{cells.sum():.3g}"
-            _corner(ax, total)
+            place = {"y": -0.13} if isinstance(geometry.layout, GridLayout) else {"y": 0.8}
+            ax.set_title(f"{total} {geometry.unit}", **place, fontsize=7.5, color="0.25")
         line[0].set_ylabel(name, fontsize=8.5)
     for ax, head in zip(axes[0], heads, strict=False):
-        ax.set_title(plain(head), fontsize=8.5)
+        ax.annotate(
+            plain(head), (0.5, 1.04), xycoords="axes fraction", ha="center", fontsize=8.5
+        )
+    _one_scale(axes.tolist(), geometry)
     if image is not None:
-        figure.colorbar(image, ax=axes, label=_unit(geometry), shrink=0.75, aspect=28)
+        figure.colorbar(image, ax=axes, label=_unit(geometry), shrink=0.75, aspect=28, pad=0.01)
     return figure
-
-
-def _corner(ax: Axes, text: str) -> None:
-    """A number in the corner, readable over cells."""
-    box = {"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85}
-    ax.text(0.04, 0.96, text, transform=ax.transAxes, va="top", fontsize=7.5, bbox=box)
 
 
 def _draw(
@@ -208,12 +207,22 @@ def _draw(
     sums = geometry.channels().sums(cells[None])[0]
     ax.plot(sums, "-", color=BLUE, lw=1.2)
     ax.fill_between(np.arange(len(sums)), sums, color=BLUE, alpha=0.2, lw=0)
-    ax.set(xlabel="layer", ylim=(0, None))
-    ax.xaxis.label.set_fontsize(7)
+    ax.set_xlabel("layer", fontsize=7)
     ax.tick_params(labelsize=6)
     ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(3))
     return None
+
+
+def _one_scale(rows: Sequence[Sequence[Axes]], geometry: DetectorGeometry) -> None:
+    """Give layer profiles one vertical scale, written on the left."""
+    if isinstance(geometry.layout, GridLayout):
+        return
+    top = max(ax.get_ylim()[1] for row in rows for ax in row)
+    for row in rows:
+        for k, ax in enumerate(row):
+            ax.set_ylim(0, 1.25 * top)
+            ax.tick_params(labelleft=k == 0)
 
 
 def _norm(geometry: DetectorGeometry, showers: Sequence[NDArray[Any]]) -> LogNorm:
