@@ -51,7 +51,7 @@ SCALE, SEPARATION, RMS, RIGHT = 0.03, 0.10, 0.02, 0.05
 
 _SOURCE = (
     "caloforge; neutron peaks as ALICE uses them in electromagnetic dissociation "
-    "(https://arxiv.org/abs/1203.2436)"
+    "(https://arxiv.org/abs/2209.04250)"
 )
 _BLIND = (
     "Where light is within the detector, correlation of showers in one event, and what sums "

@@ -7,7 +7,7 @@ response to a neutron of 100 GeV in the ZN).
 
 References:
     | Asymptotic properties of sample quantiles of discrete distributions (Ma, Genton, Parzen,
-      2011), https://doi.org/10.1007/s10463-008-0215-z
+      2011), Ann. Inst. Stat. Math. 63, 227
 """
 
 from __future__ import annotations
