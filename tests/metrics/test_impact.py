@@ -156,6 +156,8 @@ def test_unmatched_tiny_and_dark(toy_cylinder, toy_sample) -> None:
     dark = sample(seed=1, n=10)
     dark.showers[:] = 0
     for pair in ((dark, sample(seed=2, n=10)), (sample(seed=2, n=10), dark), (dark, dark)):
-        assert all(f.tolerance is None or f.value is not None for f in run(*pair).figures)
+        finding = run(*pair)
+        assert all(f.tolerance is None or f.value is not None for f in finding.figures)
+        assert all(len(c.x) == len(c.y) > 0 for c in finding.curves)
     toy = toy_sample(toy_cylinder, 10, repeats=4)
     assert run(toy, toy) == Finding()

@@ -173,7 +173,9 @@ def test_dark_and_unmatched(toy_grid) -> None:
     dark = sample(toy_grid, 1, mean=0.0, spread=0.0)
     light = sample(toy_grid, 2)
     for pair in ((dark, dark), (dark, light)):
-        assert all(f.value is None for f in run(*pair).figures)
+        finding = run(*pair)
+        assert all(f.value is None for f in finding.figures)
+        assert not finding.curves
     assert find(run(light, dark), "neutron_scale", "photon sum").value.value == -1
     single = [sample(toy_grid, k, n=400, repeats=1) for k in (3, 4)]
     assert find(run(*single), "neutron_scale", "photon sum").n == 200

@@ -162,6 +162,7 @@ def test_tiny_and_empty_samples(toy_grid) -> None:
     assert find(finding, "peak_resolution").value is None
     backwards = run(trial_of(dark, sample(toy_grid, 4, n=60)))
     assert all(f.value is None for f in backwards.figures)
+    assert all(np.isfinite(c.y).all() and c.x for c in backwards.curves)
 
 
 def test_bins_have_equal_shares_and_one_energy_is_one_bin(toy_grid) -> None:

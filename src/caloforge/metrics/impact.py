@@ -312,7 +312,7 @@ def _curves(
                     log_x=True,
                 )
             )
-    return curves
+    return [curve for curve in curves if curve.x]
 
 
 def _curve(replicas: Array, x: list[float], **words: str | bool) -> Curve:

@@ -288,14 +288,19 @@ def _curves(
                 y_label="distance / half-width",
             )
         )
-    return curves
+    return [c for c in curves if c is not None]
 
 
-def _curve(replicas: Array, x: tuple[float, ...], **words: str) -> Curve:
+def _curve(replicas: Array, x: tuple[float, ...], **words: str) -> Curve | None:
+    """Points that exist; none where a step or all points are missing."""
     points = [measured(column, "") for column in replicas.T]
-    values = tuple(float("nan") if p is None else p.value for p in points)
-    errors = tuple(float("nan") if p is None else p.error for p in points)
-    if words.get("style") != "steps":
-        known = [k for k, p in enumerate(points) if p is not None]
-        x, values, errors = (tuple(v[k] for k in known) for v in (x, values, errors))
-    return Curve(x=x, y=values, error=errors, **words)  # type: ignore[arg-type]
+    known = [(k, p) for k, p in enumerate(points) if p is not None]
+    steps = words.get("style") == "steps"
+    if not known or (steps and len(known) < len(points)):
+        return None
+    return Curve(
+        x=x if steps else tuple(x[k] for k, _ in known),
+        y=tuple(p.value for _, p in known),
+        error=tuple(p.error for _, p in known),
+        **words,  # type: ignore[arg-type]
+    )

@@ -318,4 +318,4 @@ def _curves(trial: Trial, bins: list[Bin], found: Distances) -> list[Curve]:
                         log_x=True,
                     )
                 )
-    return curves
+    return [curve for curve in curves if curve.x]
