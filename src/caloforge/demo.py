@@ -102,8 +102,10 @@ def run_demo(
     }
 
     _say(console, "4/4", "comparing with Geant4")
-    evaluation = evaluate_samples(test, samples, seed=seed)
-    print_comparison(evaluation.comparison, console)
+    evaluation = evaluate_samples(
+        test, samples, suite="quick", training=training.select(rows), seed=seed
+    )
+    print_comparison(evaluation, console)
     manifest = json.loads((folder / "model" / "manifest.json").read_text(encoding="utf-8"))
     page = write_report(
         evaluation,

@@ -62,14 +62,34 @@ def test_writes_report_and_metrics(files: dict[str, Path], tmp_path: Path) -> No
     result = run(*arguments, "--force")
     assert result.exit_code == 0, result.output
     table = json.loads((folder / "metrics.json").read_text())
-    assert [row["name"] for row in table["rows"]] == ["floor", "ours", "theirs"]
+    assert [sample["name"] for sample in table["samples"]] == ["ours", "theirs"]
+    assert [verdict["sample"] for verdict in table["verdicts"]] == ["ours", "theirs"]
+    assert table["suite"] == "zdc"  # that of a grid
+    for verdict in table["verdicts"]:
+        assert verdict["text"] in result.output
+    assert (folder / "metrics.csv").read_text().startswith("sample,")
     assert (table["cut"], table["seed"]) == (5, 3)
     assert (folder / "report.html").stat().st_size > 10_000
+
+
+def test_pictures_as_files(files: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    options = ["--suite", "quick", "--figures", "svg", "--training", files["reference"]]
+    result = run(files["reference"], files["model"], *options, "-o", folder)
+    assert result.exit_code == 0, result.output
+    pictures = [path.name for path in (folder / "figures").iterdir()]
+    assert "channels.svg" in pictures
+    table = json.loads((folder / "metrics.json").read_text())
+    assert {"nearest_training", "copied_showers"} <= {f["metric"] for f in table["figures"]}
 
 
 @pytest.mark.parametrize(
     ("generated", "options", "message"),
     [
+        ("model", ("--suite", "fulll"), "did you mean 'full'?"),
+        ("model", ("--training", "nowhere.h5"), "nowhere.h5: found no such file"),
+        ("model", ("--figures", "pdf"), "give -o DIR"),
+        ("model", ("--figures", "gif", "-o", "x"), "'gif' is not one of"),
         ("stranger", (), "generate them for the reference's particles"),
         ("cylinder", (), "found cells of detector 'toy-cylinder'"),
         ("model", ("--convention", "warsaw"), "expected one of total"),

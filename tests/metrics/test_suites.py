@@ -11,7 +11,7 @@ import pytest
 from caloforge.errors import ConfigError
 from caloforge.metrics import make_trial
 from caloforge.metrics.figures import GROUPS
-from caloforge.metrics.suites import DEFINITIONS, SUITES, assess, default_suite, n_steps
+from caloforge.metrics.suites import DEFINITIONS, SUITES, assess, find_suite
 
 
 def make(reference, other):
@@ -27,9 +27,11 @@ def grid_trial(toy_grid, toy_sample):
 
 
 def test_quick_suite_has_everything_a_report_needs(grid_trial) -> None:
-    said: list[str] = []
-    found = assess(grid_trial, "quick", say=said.append)
-    assert len(said) == n_steps("quick", 1)
+    said: list[tuple[str, int, int]] = []
+    found = assess(grid_trial, "quick", say=lambda *step: said.append(step))
+    assert [(step, total) for _, step, total in said] == [
+        (k, len(said)) for k in range(len(said))
+    ]
     assert {f.metric for f in found.figures} <= set(DEFINITIONS)
     assert {t.metric for t in found.tests} <= set(DEFINITIONS)
     assert {d.group for d in found.definitions} <= set(GROUPS)
@@ -63,11 +65,15 @@ def test_tiny_samples_of_both_kinds(
         assert found.verdicts[0].n_tests > 10
 
 
-def test_default_suite_is_that_of_the_detector(toy_grid, toy_cylinder) -> None:
-    assert default_suite(toy_grid) == "zdc"
-    assert default_suite(toy_cylinder) == "calochallenge"
-
-
-def test_unknown_suite(grid_trial) -> None:
+def test_suite_of_a_detector(toy_grid, toy_cylinder) -> None:
+    assert find_suite("auto", toy_grid) == "zdc"
+    assert find_suite("auto", toy_cylinder) == "calochallenge"
+    assert find_suite(None, toy_grid) is None
     with pytest.raises(ConfigError, match="did you mean 'quick'"):
-        assess(grid_trial, "quik")
+        find_suite("quik", toy_grid)
+
+
+def test_verdict_alone_is_that_of_the_suite(grid_trial) -> None:
+    whole, alone = (assess(grid_trial, "quick", verdict_only=v) for v in (False, True))
+    assert alone.tests == whole.tests
+    assert not alone.regions

@@ -70,6 +70,9 @@ class _Source(NamedTuple):
             yield start, self.rows(start, min(start + _ROWS, self.n))
 
 
+_WARM_UP, _SINGLE_SHOWERS = 3, 20
+
+
 class _LargeCountError(Exception):
     """A cell does not fit into the integers of the file."""
 
@@ -181,7 +184,12 @@ def generate_file(
             **simulation.provenance(seed=seed, repeats=repeats),
             "particles": str(particles),
             "particles_sha256": digest,
+            "batch_size": batch_size,
         }
+        if simulation.device.type == "cpu" and source.n:
+            provenance["cpu_seconds_batch_1"] = single_shower_seconds(
+                simulation, source.rows(0, 1)
+            )
         job = _Job(
             simulation=simulation,
             source=source,
@@ -202,6 +210,21 @@ def generate_file(
                 job.write(np.uint32)  # from the start: the type of a file cannot change
     seconds = time.perf_counter() - started
     return GenerationSummary(Path(output), source.n * repeats, source.n, count.outside, seconds)
+
+
+def single_shower_seconds(simulation: FastSimulation, particle: Particles) -> float:
+    """CPU time of a shower that is made alone, as a simulation asks for it, in s.
+
+    The median of some twenty showers of one particle, after a few to warm up. A shower that is
+    alone pays for a whole tile of the network (see `FastSimulation`).
+    """
+    seconds = []
+    for number in range(_WARM_UP + _SINGLE_SHOWERS):
+        before = time.process_time()
+        for _ in simulation.chunks(particle, seed=0, first=number, batch_size=1):
+            pass
+        seconds.append(time.process_time() - before)
+    return float(np.median(seconds[_WARM_UP:]))
 
 
 @contextmanager

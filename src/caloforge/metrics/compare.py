@@ -35,18 +35,20 @@ def compare(trial: Trial, *, rng: np.random.Generator, n_bootstrap: int = 200) -
         raise ConfigError(msg)
     design = trial.design
     repeats = [np.bincount(s.particle, minlength=trial.n_particles) for s in trial.sides]
+    shown = [k for k, shape in enumerate(trial.shapes) if shape.headline]
     tables = []
     for side, found in zip(trial.sides, repeats, strict=True):
         n = min(int(found.min()), MAX_REPEATS) if design.matched else 1
         chosen = rows_by_repeat(side.particle, design.kept, n)
-        tables.append(np.concatenate((side.channels, side.observables), axis=1)[chosen])
+        values = np.concatenate((side.channels, side.observables[:, shown]), axis=1)
+        tables.append(values[chosen])
     rows = make_rows(
         [side.name for side in trial.generated],
         tables,
         repeat_weights(repeats[0][design.kept]),
         design,
         trial.channels.names,
-        trial.shapes,
+        [trial.shapes[k] for k in shown],
         trial.geometry.unit,
         n_bootstrap=n_bootstrap,
         rng=rng,

@@ -9,7 +9,7 @@ import numpy as np
 
 from caloforge.errors import ConfigError, DataFormatError, GeometryError
 from caloforge.metrics.floor import choose_design
-from caloforge.metrics.observables import measure, observables
+from caloforge.metrics.observables import MAX_LAYERS, measure, observables
 from caloforge.metrics.pairing import Incidents, pair
 from caloforge.metrics.trial import REFERENCE, Incoming, Side, Trial
 
@@ -32,6 +32,7 @@ def make_trial(
     rng: np.random.Generator,
     convention: str | None = None,
     cut: float = 0.0,
+    max_layers: int | None = MAX_LAYERS,
 ) -> Trial:
     """Bring full simulation and generated showers of the same incident particles together.
 
@@ -44,6 +45,7 @@ def make_trial(
         rng: Decides the halves where there are no repeats.
         convention: Channel convention, by default the geometry's first.
         cut: Showers with a smaller total response are left out, in all samples.
+        max_layers: Layers of a cylinder with observables of their own; ``None`` for all.
 
     Raises:
         ConfigError: If nothing is to be compared, or an option is out of range.
@@ -59,7 +61,8 @@ def make_trial(
     for name, sample in generated.items():
         _check(name, sample, reference)
     geometry = reference.geometry
-    channels, shapes = geometry.channels(convention), observables(geometry)
+    channels = geometry.channels(convention)
+    shapes = observables(geometry, max_layers=max_layers)
     samples = (reference, *generated.values())
     names = [
         name
@@ -102,6 +105,7 @@ def make_trial(
                 channels=table.channels[part],
                 observables=table.observables[part],
                 cpu_seconds=None if cpu is None else cpu[rows],
+                provenance=sample.provenance,
             )
         )
     return Trial(

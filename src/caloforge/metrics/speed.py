@@ -96,7 +96,8 @@ def _positive(value: object) -> float | None:
 
 def speed(trial: Trial, settings: Settings, rng: np.random.Generator) -> Finding:
     """CPU time and speed-up as the files state them; no figures where they state none."""
-    return speed_with(trial, {}, settings, rng)
+    timings = {side.name: Timing.of(side.provenance) for side in trial.generated}
+    return speed_with(trial, timings, settings, rng)
 
 
 def speed_with(
@@ -203,4 +204,4 @@ def _curves(trial: Trial, counts: NDArray[np.int64]) -> list[Curve]:
                     log_y=True,
                 )
             )
-    return curves
+    return [curve for curve in curves if curve.x]

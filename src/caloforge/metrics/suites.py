@@ -10,15 +10,20 @@ import numpy as np
 
 from caloforge.errors import ConfigError, did_you_mean
 from caloforge.metrics import (
+    coactivation,
     correlations,
+    diversity,
     frechet,
     histograms,
     impact,
     kernels,
     memorisation,
+    neutrons,
     peaks,
     quantiles,
+    response,
     sample_size,
+    speed,
     towers,
 )
 from caloforge.metrics.assessment import Assessment
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
     from caloforge.metrics.trial import Trial
 
     Measure = Callable[[Trial, Settings, np.random.Generator], Finding]
-    Say = Callable[[str], None]
+    Say = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Section:
 
     title: str
     measure: Measure
-    definitions: tuple[Definition, ...]
+    definitions: tuple[Definition, ...] = ()
     scores: bool = False
 
 
@@ -76,7 +81,9 @@ class Suite:
 
 _OBSERVABLES = (
     Section(
-        "histograms of every observable", histograms.histogram_distances, histograms.DEFINITIONS
+        "histograms of every observable",
+        histograms.histogram_distances,
+        histograms.DEFINITIONS,
     ),
     Section(
         "correlations of observables",
@@ -84,27 +91,30 @@ _OBSERVABLES = (
         correlations.DEFINITIONS,
     ),
 )
-_CONDITIONAL = (Section("quantiles of every particle", quantiles.pit, quantiles.DEFINITIONS),)
+_CONDITIONAL = (
+    Section("quantiles of every particle", quantiles.pit, quantiles.DEFINITIONS),
+    Section("neighbouring channels", coactivation.coactivation, coactivation.DEFINITIONS),
+    Section("variety of repeated showers", diversity.diversity, diversity.DEFINITIONS),
+    Section("response and resolution", response.response, response.DEFINITIONS),
+)
 _MULTIVARIATE = (
     Section("kernel distances", kernels.kernel_section, kernels.DEFINITIONS),
     Section("Frechet distances", frechet.frechet_section, frechet.DEFINITIONS),
+    Section("dependence on the sample size", sample_size.sample_size_section),
 )
-_SIZES = (
-    Section(
-        "dependence on the sample size",
-        sample_size.sample_size_section,
-        (),
-    ),
-)
-_PHYSICS = (
-    Section("peaks, resolution, linearity", peaks.single_particles, peaks.DEFINITIONS),
-    Section("impact points from towers", impact.impact_points, impact.DEFINITIONS),
+_PEAKS = (Section("peaks, resolution, linearity", peaks.single_particles, peaks.DEFINITIONS),)
+_TOWERS = (
     Section("energy sharing of towers", towers.energy_sharing, towers.DEFINITIONS),
+    Section("impact points from towers", impact.impact_points, impact.DEFINITIONS),
+    Section("events of several neutrons", neutrons.several_neutrons, neutrons.DEFINITIONS),
 )
-_MEMORY = (Section("memorised showers", memorisation.memorisation, memorisation.DEFINITIONS),)
+_MEMORY = (
+    Section("memorised showers", memorisation.memorisation, memorisation.DEFINITIONS, True),
+)
+_SPEED = (Section("speed", speed.speed, speed.DEFINITIONS),)
 
-_QUICK = (*_OBSERVABLES, *_CONDITIONAL)
-_ZDC = (*_QUICK, *_MULTIVARIATE, *_SIZES, *_PHYSICS, *_MEMORY)
+_QUICK = (*_OBSERVABLES, *_CONDITIONAL, *_MEMORY, *_SPEED)
+_ZDC = (*_QUICK, *_MULTIVARIATE, *_PEAKS, *_TOWERS)
 
 SUITES: Mapping[str, Suite] = {
     "quick": Suite(
@@ -120,7 +130,7 @@ SUITES: Mapping[str, Suite] = {
     "calochallenge": Suite(
         "quick, with the metrics and the exact classifiers of the CaloChallenge: minutes",
         Settings(n_bootstrap=200, n_permutations=999, n_seeds=1, max_showers=10000),
-        (*_QUICK, *_MULTIVARIATE, *_SIZES, *_MEMORY),
+        (*_QUICK, *_MULTIVARIATE, *_PEAKS),
     ),
     "full": Suite(
         "zdc, with classifiers on cells: minutes",
@@ -138,14 +148,23 @@ DEFINITIONS: Mapping[str, Definition] = {
 }
 
 
-def default_suite(geometry: DetectorGeometry) -> str:
-    """The suite for a detector unless one is asked for: ``zdc`` for a grid."""
-    return "zdc" if geometry.kind == "grid" else "calochallenge"
+def find_suite(name: str | None, geometry: DetectorGeometry) -> str | None:
+    """Check the name of a suite; ``"auto"`` is ``zdc`` for a grid, else ``calochallenge``.
+
+    Raises:
+        ConfigError: If there is no such suite.
+    """
+    if name == "auto":
+        return "zdc" if geometry.kind == "grid" else "calochallenge"
+    if name is not None and name not in SUITES:
+        msg = f"suite: found no '{name}'; {did_you_mean(name, tuple(SUITES))}"
+        raise ConfigError(msg)
+    return name
 
 
 def assess(
     trial: Trial,
-    suite: str | None = None,
+    suite: str,
     *,
     seed: int = 0,
     network: Path | None = None,
@@ -157,53 +176,50 @@ def assess(
 
     Arguments:
         trial: What is compared.
-        suite: One of `SUITES`; by default that of the detector.
+        suite: One of `SUITES`.
         seed: Of resamplings, permutations and classifiers. Every section has a stream of its
             own, so its figures do not depend on which others are run.
         network: ONNX file of a feature network for a further FID.
         training: Showers that the generators were trained on, for the memorisation check.
         verdict_only: Leave out what has no part in the verdict: sections without scores, and
             regions.
-        say: Called with the title of what comes next.
+        say: Called with the title of each step, its number from 0, and how many there are.
 
     Raises:
-        ConfigError: If there is no such suite.
+        ConfigError: If the network's file cannot be used.
     """
     started = time.monotonic()
-    name = suite or default_suite(trial.geometry)
-    if name not in SUITES:
-        msg = f"suite: found no '{name}'; {did_you_mean(name, tuple(SUITES))}"
-        raise ConfigError(msg)
-    chosen = SUITES[name]
+    chosen = SUITES[suite]
     settings = replace(chosen.settings, network=network, training=training)
-    say = say or (lambda _: None)
+    sections = [s for s in chosen.sections if s.scores or not verdict_only]
+    n_steps = 2 + len(sections) + len(trial.generated)
+    steps = iter(range(n_steps))
 
     def stream(title: str) -> np.random.Generator:
+        if say is not None:
+            say(title, next(steps), n_steps)
         return np.random.default_rng([seed, *title.encode()])
 
-    say("channel sums and repeats")
-    comparison = compare(trial, rng=stream("comparison"), n_bootstrap=settings.n_bootstrap)
+    comparison = compare(
+        trial, rng=stream("channel sums and repeats"), n_bootstrap=settings.n_bootstrap
+    )
     figures: list[Figure] = comparison.figures()
     curves: list[Curve] = []
     scores: list[Scores] = []
-    for section in chosen.sections:
-        if verdict_only and not section.scores:
-            continue
-        say(section.title)
+    for section in sections:
         finding = section.measure(trial, settings, stream(section.title))
         figures += finding.figures
         curves += finding.curves
         scores += finding.scores
     tests = []
     for side in trial.generated:
-        say(f"permutation tests of {side.name}")
         # The same permutations for every sample: names play no part in the verdict.
-        tests.append(exchange_tests(trial, side, scores, settings, stream("tests")))
-    say("regions")
+        rng = stream("permutation tests")
+        tests.append(exchange_tests(trial, side, scores, settings, rng))
     regions = [] if verdict_only else find_regions(trial, settings, stream("regions"))
     every = [test for family in tests for test in family]
     return Assessment(
-        suite=name,
+        suite=suite,
         comparison=comparison,
         definitions=tuple(DEFINITIONS.values()),
         figures=tuple(with_p_values(figures, every)),
@@ -217,8 +233,3 @@ def assess(
         regions=tuple(regions),
         seconds=time.monotonic() - started,
     )
-
-
-def n_steps(suite: str, n_generated: int) -> int:
-    """How often `assess` says what comes next, for a progress bar."""
-    return 2 + len(SUITES[suite].sections) + n_generated

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from caloforge.geometry import ChannelSet, DetectorGeometry
@@ -65,6 +67,7 @@ class Side:
         channels: Channel sums, ``(n, channel)``.
         observables: Shower shapes, ``(n, observable)``.
         cpu_seconds: Time on one core of each shower in s, ``(n,)``, if known.
+        provenance: Where the showers come from.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Side:
     channels: NDArray[np.float64]
     observables: NDArray[np.float64]
     cpu_seconds: NDArray[np.float32] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.showers)

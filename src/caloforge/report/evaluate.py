@@ -10,13 +10,17 @@ import numpy as np
 
 from caloforge import __version__
 from caloforge.data import ShowerSample, read_showers, resolve
+from caloforge.errors import GeometryError
 from caloforge.metrics import METRICS, Comparison, Trial, compare, make_trial
 from caloforge.metrics.assessment import Assessment
-from caloforge.metrics.suites import assess, default_suite, n_steps
+from caloforge.metrics.observables import MAX_LAYERS
+from caloforge.metrics.suites import assess, find_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from caloforge.metrics.suites import Say
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,18 +94,21 @@ def evaluate_files(
     training: str | Path | None = None,
     network: Path | None = None,
     seed: int = 0,
+    say: Say | None = None,
 ) -> Evaluation:
     """Compare shower files; `evaluate_samples` with the files read first.
 
     Arguments:
         reference: Shower file of full simulation, or the name of a sample that comes along.
         generated: Shower files by the name that they shall have in tables.
-        suite: As in `evaluate_samples`.
+        suite: One of `caloforge.metrics.suites.SUITES`, or ``"auto"`` for the detector's;
+            without one there are the talk's and the conditional figures alone, and no verdict.
         convention: Channel convention, by default the geometry's first.
         cut: Least total response of the showers that take part.
-        training: Shower file that the generators were trained on.
+        training: Showers that the generators were trained on, to find memorised ones.
         network: ONNX file of a feature network for a further FID.
-        seed: Seed of resamplings, permutations and classifiers.
+        seed: Of resamplings, permutations and classifiers.
+        say: Called with the title of each step, its number from 0, and how many there are.
 
     Raises:
         DataFormatError: If a file is missing or unusable, or nothing pairs.
@@ -117,6 +124,7 @@ def evaluate_files(
         training=None if training is None else _read(training),
         network=network,
         seed=seed,
+        say=say,
     )
 
 
@@ -130,75 +138,51 @@ def evaluate_samples(
     training: ShowerSample | None = None,
     network: Path | None = None,
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
+    say: Say | None = None,
 ) -> Evaluation:
     """Compare generated samples with full simulation of the same particles.
 
     Arguments:
         reference: Full simulation.
         generated: Generated samples, by the name that they shall have in tables.
-        suite: One of `caloforge.metrics.suites.SUITES`; ``None`` compares channels, shapes and
-            repeats alone, in seconds and without a verdict.
+        suite: One of `caloforge.metrics.suites.SUITES`, or ``"auto"`` for the detector's;
+            without one there are the talk's and the conditional figures alone, and no verdict.
         convention: Channel convention, by default the geometry's first.
         cut: Least total response of the showers that take part.
-        training: Showers that the generators were trained on, for the memorisation check.
+        training: Showers that the generators were trained on, to find memorised ones.
         network: ONNX file of a feature network for a further FID.
-        seed: Seed of resamplings, permutations and classifiers.
-        say: Called with the title of what the suite does next.
+        seed: Of resamplings, permutations and classifiers.
+        say: Called with the title of each step, its number from 0, and how many there are.
 
     Raises:
         DataFormatError: If nothing pairs.
         GeometryError: If the samples are of different detectors.
         ConfigError: If an option is out of range.
     """
-    rng = np.random.default_rng(seed)
-    trial = make_trial(reference, generated, rng=rng, convention=convention, cut=cut)
-    if suite is None:
-        return Evaluation(compare(trial, rng=rng), trial, reference, dict(generated), seed)
-    found = assess(trial, suite, seed=seed, network=network, training=training, say=say)
-    return Evaluation(found.comparison, trial, reference, dict(generated), seed, found)
-
-
-def evaluate_with_progress(
-    reference: str | Path,
-    generated: Mapping[str, str | Path],
-    *,
-    suite: str | None = None,
-    convention: str | None = None,
-    cut: float = 0.0,
-    training: str | Path | None = None,
-    network: Path | None = None,
-    seed: int = 0,
-) -> Evaluation:
-    """Run `evaluate_files` with a progress bar on standard error.
-
-    The suite is by default that of the detector.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    full = _read(reference)
-    name = suite or default_suite(full.geometry)
-    samples = {key: _read(path) for key, path in generated.items()}
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("pairing", total=None)
-
-        def say(title: str) -> None:
-            total = n_steps(name, len(samples))
-            progress.update(task, description=title, advance=1, total=total)
-
-        return evaluate_samples(
-            full,
-            samples,
-            suite=name,
-            convention=convention,
-            cut=cut,
-            training=None if training is None else _read(training),
-            network=network,
-            seed=seed,
-            say=say,
+    geometry = reference.geometry
+    chosen = find_suite(suite, geometry)
+    if training is not None and not geometry.same_cells(training.geometry):
+        msg = (
+            f"{training.source}: found cells of detector '{training.geometry.name}', expected "
+            f"those of '{geometry.name}' as in {reference.source}; give the showers that the "
+            "generators were trained on"
         )
+        raise GeometryError(msg)
+    rng = np.random.default_rng(seed)
+    trial = make_trial(
+        reference,
+        generated,
+        rng=rng,
+        convention=convention,
+        cut=cut,
+        max_layers=None if chosen == "calochallenge" else MAX_LAYERS,
+    )
+    if chosen is None:
+        return Evaluation(compare(trial, rng=rng), trial, reference, dict(generated), seed)
+    assessment = assess(trial, chosen, seed=seed, network=network, training=training, say=say)
+    return Evaluation(
+        assessment.comparison, trial, reference, dict(generated), seed, assessment
+    )
 
 
 def _read(name_or_path: str | Path) -> ShowerSample:
