@@ -6,10 +6,17 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import NullFormatter
 
 from caloforge.metrics.trial import REFERENCE as FULL
-from caloforge.report.style import REFERENCE, colour, marker, new_figure, plain, styled
+from caloforge.report.style import (
+    REFERENCE,
+    colour,
+    label_log_axis,
+    marker,
+    new_figure,
+    plain,
+    styled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,12 +41,15 @@ def by_picture(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
 
 
 @styled
-def draw_curves(curves: Sequence[Curve], samples: Sequence[str]) -> Figure:
+def draw_curves(
+    curves: Sequence[Curve], samples: Sequence[str], titles: Mapping[str, str]
+) -> Figure:
     """Draw the curves of one picture.
 
     Arguments:
         curves: All of one name.
         samples: Names of the generated samples, which decide their colours.
+        titles: Names of panels for people, where they are targets of metrics.
     """
     panels: dict[str, list[Curve]] = {}
     for curve in curves:
@@ -54,10 +64,10 @@ def draw_curves(curves: Sequence[Curve], samples: Sequence[str]) -> Figure:
     for k, (title, lines) in enumerate(shown):
         ax = figure.add_subplot(n_rows, n_columns, k + 1)
         for curve in lines:
-            _draw(ax, curve, looks[curve.sample])
+            _draw(ax, curve, looks[curve.sample], _dodge(lines, curve))
         first = lines[0]
         _scale(ax, lines)
-        ax.set(title=plain(title), xlabel=first.x_label)
+        ax.set(title=plain(titles.get(title, title)), xlabel=first.x_label)
         if k % n_columns == 0 or first.y_label != shown[k - 1][1][0].y_label:
             ax.set_ylabel(first.y_label)
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
@@ -84,7 +94,15 @@ def _looks(samples: Sequence[str], curves: Sequence[Curve]) -> Mapping[str, dict
     return looks
 
 
-def _draw(ax: Axes, curve: Curve, look: Mapping[str, Any]) -> None:
+def _dodge(lines: Sequence[Curve], curve: Curve) -> float:
+    """Shift of the points of a line along x, as a share of the panel, to keep bars apart."""
+    samples = list(dict.fromkeys(c.sample for c in lines if len(c.x) <= _FEW_POINTS))
+    if curve.sample not in samples:
+        return 0.0
+    return 0.01 * (samples.index(curve.sample) - (len(samples) - 1) / 2)
+
+
+def _draw(ax: Axes, curve: Curve, look: Mapping[str, Any], shift: float) -> None:
     x, y = np.array(curve.x, dtype=float), np.array(curve.y, dtype=float)
     error = np.array(curve.error, dtype=float) if curve.error else None
     label = plain(curve.sample)
@@ -98,6 +116,9 @@ def _draw(ax: Axes, curve: Curve, look: Mapping[str, Any]) -> None:
         return
     n = min(len(x), len(y))
     known = np.isfinite(x[:n]) & np.isfinite(y[:n])
+    if known.sum() > 1 and error is not None:
+        low, high = float(x[:n][known].min()), float(x[:n][known].max())
+        x = x * (high / low) ** shift if curve.log_x and low > 0 else x + shift * (high - low)
     ax.errorbar(
         x[:n][known], y[:n][known], yerr=None if error is None else error[:n][known],
         label=label, ms=3.5, lw=1.1, elinewidth=0.8,
@@ -114,5 +135,7 @@ def _scale(ax: Axes, lines: Sequence[Curve]) -> None:
         positive = [v for v in values if math.isfinite(v) and v > 0]
         if asked and positive:
             setter("log")
-            if max(positive) > 10 * min(positive):
-                axis.set_minor_formatter(NullFormatter())
+            label_log_axis(axis, min(positive), max(positive))
+    x = [v for c in lines for v in c.x]
+    if not lines[0].log_x and len(set(x)) <= 8 and all(v == round(v) for v in x):
+        ax.set_xticks(sorted(set(x)))  # numbers of something

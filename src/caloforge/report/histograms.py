@@ -169,7 +169,10 @@ def _count(
 ) -> NDArray[np.float64]:
     number = np.zeros(len(edges) - 1)
     for start in range(0, len(showers), _CHUNK):
-        number += np.histogram(showers[start : start + _CHUNK][:, mask], edges)[0]
+        cells = showers[start : start + _CHUNK][:, mask]
+        lit = cells[cells != 0]  # most are not: they need no search for their bin
+        number += np.histogram(lit, edges)[0]
+        number[0] += cells.size - lit.size
     return number
 
 
@@ -206,6 +209,7 @@ def _draw(top: Axes, bottom: Axes, names: Sequence[str], panel: Panel) -> None:
     relative = error[0] / np.where(reference > 0, reference, np.nan)
     top.stairs(reference, edges, fill=True, color="0.9", zorder=0)
     band = np.nan_to_num(relative)
+    narrow = np.minimum(widths, np.median(widths))
     bottom.stairs(1 + band, edges, baseline=1 - band, fill=True, color="0.85")
     for k, name in enumerate(names):
         ink = REFERENCE if k == 0 else colour(k - 1)
@@ -213,7 +217,7 @@ def _draw(top: Axes, bottom: Axes, names: Sequence[str], panel: Panel) -> None:
             density[k], edges, ax=top, color=ink, label=name, histtype="step", yerr=False,
             lw=1.2, edges=False, flow="none",
         )  # fmt: skip
-        shift = 0.2 * (k - len(names) / 2) * widths / max(1, len(names) / 4)
+        shift = 0.2 * (k - len(names) / 2) * narrow / max(1, len(names) / 4)
         seen = density[k] > 0
         top.errorbar(
             (middle + shift)[seen], density[k][seen], yerr=error[k][seen],

@@ -45,7 +45,7 @@ SECTIONS = {
     "verdict": "Is it full simulation?",
     "regions": "Where does it fail?",
     "showers": "The talk's pictures",
-    "metrics": "Behind the figures of merit",
+    "metrics": "Behind the figures",
     "training": "Training",
 }
 
@@ -56,7 +56,7 @@ def make_pictures(content: Content, history: str | Path | None = None) -> Iterat
     yield from _of_regions(content)
     yield from _of_showers(content)
     for name, curves in by_picture(content.outcome.curves).items():
-        figure = draw_curves(curves, content.samples)
+        figure = draw_curves(curves, content.samples, content.targets)
         first = curves[0]
         yield Picture(f"curve-{name}", first.title, first.caption, figure, "metrics")
     if history is not None:
@@ -82,8 +82,8 @@ def _of_tests(content: Content) -> Iterator[Picture]:
             "tests",
             "Which test sees what",
             "Every permutation test of every sample. Colour: by how many floors the statistic "
-            "exceeds its mean over permuted labels (full simulation against itself); a dot: "
-            f"rejected at a family-wise level of {level:g}. Pale without a dot is compatible.",
+            "exceeds its mean over permuted labels (full simulation against itself). Full "
+            f"colour, dot: rejected at a family-wise level of {level:g}; faint: compatible.",
             test_matrix(tests, content.samples, labels, level),
             "verdict",
         )

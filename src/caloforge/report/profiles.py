@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from caloforge.report.style import REFERENCE, colour, marker, new_figure, plain, styled
+from caloforge.report.style import (
+    REFERENCE,
+    colour,
+    label_log_axis,
+    marker,
+    new_figure,
+    plain,
+    styled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +103,7 @@ def response_against_energy(
                 expected = np.where(mean > 0, mean, np.nan)
             ratio.errorbar(shifted, mean / expected, yerr=error / expected, fmt="o-", **style)
         top.set(title=kind, xscale="log", yscale="log")
-        top.xaxis.set_minor_formatter(NullFormatter())
+        label_log_axis(top.xaxis, edges[0], edges[-1])
         ratio.set_ylim(0, 2)
         spread.set(ylim=(0, 1.5), xlabel="energy of the particle [GeV]")
         positive = reference.observables[inside, total]

@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from caloforge.geometry import GridLayout
 from caloforge.report.maps import show_cells
-from caloforge.report.style import REFERENCE, colour, marker, new_figure, plain, styled
+from caloforge.report.style import (
+    REFERENCE,
+    colour,
+    label_log_axis,
+    marker,
+    new_figure,
+    plain,
+    styled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,10 +60,10 @@ def region_profile(
         bottom.set(xlabel="energy [GeV]")
         top.axhline(1, color=REFERENCE, lw=0.8, ls="--")
         bottom.axhline(0, color=REFERENCE, lw=0.8, ls="--")
-        for axis, subs in ((bottom.xaxis, (1.0, 3.0)), (top.yaxis, (1.0, 2.0, 5.0))):
-            axis.set_major_locator(LogLocator(subs=subs))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter(NullFormatter())
+        own = [r for r in regions if r.kind == kind]
+        label_log_axis(bottom.xaxis, min(r.low_gev for r in own), max(r.high_gev for r in own))
+    ratios = [r.ratio.value for r in regions if r.ratio is not None and r.ratio.value > 0]
+    label_log_axis(axes[0, 0].yaxis, min([0.7, *ratios]), max([1.5, *ratios]))
     axes[0, 0].set_ylabel(f"W1 / {floor_label}")
     axes[1, 0].set_ylabel("bias of the mean [%]")
     handles = [

@@ -92,12 +92,9 @@ def _figure_sheet(name: str, title: str, figures: Iterable[Figure], content: Con
     lines: dict[tuple[str, str], dict[str, Figure]] = {}
     for figure in figures:
         lines.setdefault((figure.metric, figure.target), {})[figure.sample] = figure
-    tested = any(f.p is not None for line in lines.values() for f in line.values())
     several = any(target for _, target in lines)
     floor_label = content.evaluation.comparison.floor_label
-    head = ["metric", *(["of"] if several else []), floor_label]
-    for sample in content.samples:
-        head += [sample, *([f"p, {sample}"] if tested else [])]
+    head = ["metric", *(["of"] if several else []), floor_label, *content.samples]
     rows = []
     for (metric, target), line in lines.items():
         known = list(line.values())
@@ -110,11 +107,7 @@ def _figure_sheet(name: str, title: str, figures: Iterable[Figure], content: Con
             row.append(Cell(content.target_label(target) if target else "all"))
         row[-1] = Cell(row[-1].text, note=unit, hint=row[-1].hint)
         row.append(_floor_cell(known[0]) if shared else Cell("see cells"))
-        for sample in content.samples:
-            found = line.get(sample)
-            row.append(_value_cell(found, content, floor=not shared))
-            if tested:
-                row.append(p_cell(None if found is None else found.p_adjusted))
+        row += [_value_cell(line.get(s), content, floor=not shared) for s in content.samples]
         rows.append(row)
     return Sheet(
         name=name,
@@ -151,8 +144,12 @@ def _value_cell(figure: Figure | None, content: Content, *, floor: bool) -> Cell
         notes.append(f"floor {cell(figure.floor)}")
     if figure.tolerance is not None:
         notes.append(f"tolerance {figure.tolerance:.3g}")
-    passed = content.passed(figure)
-    mark = "" if passed is None else PASS if passed else FAIL
+    verdicts = [content.passed(figure)]
+    if figure.p_adjusted is not None:
+        notes.append(f"p {p_text(figure.p_adjusted)}")
+        verdicts.append(figure.p_adjusted > LEVEL)
+    known = [verdict for verdict in verdicts if verdict is not None]
+    mark = "" if not known else PASS if all(known) else FAIL
     hint = "; ".join([f"n = {figure.n}", *([figure.note] if figure.note else [])])
     return Cell(plain.text, plain.value, "; ".join(notes), mark, hint)
 
@@ -171,6 +168,8 @@ def p_text(p: float) -> str:
         >>> p_text(0.31234), p_text(0.0021), p_text(0.00002)
         ('0.31', '0.002', '2e-05')
     """
+    if p < 1e-6:
+        return "< 1e-6"
     if p >= 0.1:
         return f"{p:.2f}"
     return f"{p:.3f}" if p >= 0.0005 else f"{p:.0e}"
@@ -222,10 +221,11 @@ def difference_sheet(content: Content) -> Sheet | None:
     outcome = content.outcome
     if not outcome.differences:
         return None
+    several = any(d.target for d in outcome.differences)
     rows = [
         [
-            Cell(content.metric_label(d.metric)),
-            Cell(content.target_label(d.target) if d.target else "all", note=d.difference.unit),
+            Cell(content.metric_label(d.metric), note=d.difference.unit),
+            *([Cell(content.target_label(d.target) or "all")] if several else []),
             Cell(f"{d.first} − {d.second}"),
             _measured_cell(d.difference),
             Cell(p_text(d.p), d.p),
@@ -233,8 +233,10 @@ def difference_sheet(content: Content) -> Sheet | None:
         ]
         for d in outcome.differences
     ]
-    head = ["metric", "of", "samples", "difference", "p", "closer to the ideal"]
-    return Sheet("differences", "Which generator is better?", head, rows, (0, 1, 2, 5))
+    of = ["of"] if several else []
+    head = ["metric", *of, "samples", "difference", "p", "closer to the ideal"]
+    words = (0, 1, 2, 5) if several else (0, 1, 4)
+    return Sheet("differences", "Which generator is better?", head, rows, words)
 
 
 def _winner(difference: Difference, content: Content) -> str:

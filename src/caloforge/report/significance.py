@@ -56,17 +56,24 @@ def test_matrix(
     norm = SymLogNorm(0.5, vmin=0, vmax=top)
     image = None
     for ax, sample in zip(axes, samples, strict=True):
-        values = np.full(shape, np.nan)
+        values, strength = np.full(shape, np.nan), np.full(shape, 0.25)
         for test, name in zip(tests, names, strict=True):
             if test.sample != sample or test.target not in rank:
                 continue
             row, column = metrics.index(name), rank[test.target]
             values[row, column] = max(test.excess, 0.0)
             if test.p_adjusted <= level:
+                strength[row, column] = 1.0
                 dark = norm(max(test.excess, 0.0)) > 0.55
                 ax.plot(column, row, "o", ms=4, color="white" if dark else "black")
         ax.set_facecolor("0.96")
-        image = ax.imshow(np.ma.masked_invalid(values), norm=norm, cmap="YlOrRd", aspect="auto")
+        image = ax.imshow(
+            np.ma.masked_invalid(values),
+            norm=norm,
+            cmap="YlOrRd",
+            aspect="auto",
+            alpha=strength,
+        )
         ax.set_yticks(range(len(metrics)), list(map(plain, metrics)))
         ax.set_title(plain(sample))
         ax.tick_params(length=0)

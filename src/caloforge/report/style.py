@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import math
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from caloforge.report.lean_svg import lean, svg_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from matplotlib.axis import Axis
 
 REFERENCE = "#222222"
 # Okabe and Ito, "Color universal design" (2008): apart for colour-blind eyes, too.
@@ -63,6 +67,23 @@ def new_figure(width: float, height: float) -> Figure:
 def plain(name: str) -> str:
     """Keep matplotlib from reading a name as a formula, or hiding it from a legend."""
     return ("\u200b" if name.startswith("_") else "") + name.replace("$", r"\$")
+
+
+def label_log_axis(axis: Axis, low: float, high: float) -> None:
+    """Label a logarithmic axis with plain numbers, more of them over a short range.
+
+    Arguments:
+        axis: The x or y axis.
+        low: Least value on it, above 0.
+        high: Largest value on it.
+    """
+    decades = math.log10(max(high, low) / low)
+    if decades > 3.5:
+        return  # powers of ten are best
+    subs = (1.0,) if decades > 2.2 else (1.0, 3.0) if decades > 1.2 else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def colour(index: int) -> str:

@@ -73,10 +73,10 @@ def tests_in_words(verdict: Verdict, tests: Sequence[Test]) -> str:
         )
     rejected = [t for t in tests if t.p_adjusted <= verdict.level]
     ordered = sorted(rejected, key=lambda t: (-t.excess, t.p_adjusted))[:N_WORST]
-    named = ", ".join(f"{t.label} ({t.excess:+.1f} floors)" for t in ordered)
+    named = "; ".join(f"{t.label} ({t.excess:+.1f} floors)" for t in ordered)
     return (
         f"{verdict.n_rejected} of {verdict.n_tests} permutation tests tell it from full "
-        f"simulation {level}" + (f"; most: {named}." if named else ".")
+        f"simulation {level}." + (f" Most: {named}." if named else "")
     )
 
 
