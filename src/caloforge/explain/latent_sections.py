@@ -84,6 +84,7 @@ def prior_section(subject: Subject, rng: np.random.Generator) -> Section:
             if told_apart
             else "no difference is seen between the prior and what the encoder makes."
         ),
+        f"Encoded codes fill about {codes.dimensions:.1f} of {n_codes} dimensions.",
     )
     figure = latent_pictures.prior(*codes.scaled)
     picture = Picture(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from caloforge import __version__
 from caloforge.output import new_file, new_folder
-from caloforge.report.style import data_uri, styled
+from caloforge.report.style import data_uri, save
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from matplotlib.figure import Figure
 
     from caloforge.explain.explanation import Explanation
 
@@ -55,7 +55,7 @@ def write_explanation(
             for picture in part.pictures:
                 place = folder / "figures" / f"{picture.name}.{figures}"
                 with new_file(place, force=force) as temporary:
-                    _save(picture.figure, temporary, figures)
+                    save(picture.figure, temporary, figures)
     return page
 
 
@@ -70,6 +70,9 @@ def render_page(explanation: Explanation) -> str:
     )
     return environment.get_template("explain.html.j2").render(
         explanation=explanation,
+        # The look, and the switch between light and dark, are those of the report.
+        style=_verbatim("report.css"),
+        script=_verbatim("report.js"),
         uris={
             picture.name: data_uri(picture.figure)
             for part in explanation.sections
@@ -79,8 +82,7 @@ def render_page(explanation: Explanation) -> str:
     )
 
 
-@styled
-def _save(figure: Figure, path: Path, kind: str) -> None:
-    # Dates would make two equal runs differ.
-    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[kind]
-    figure.savefig(path, format=kind, dpi=160, metadata=metadata)
+def _verbatim(name: str) -> Markup:
+    """Read a file of the report that goes into the page as it is: ours, nothing of a user."""
+    text = resources.files("caloforge.report") / "templates" / name
+    return Markup(text.read_text(encoding="utf-8"))

@@ -220,6 +220,8 @@ def _one_scale(rows: Sequence[Sequence[Axes]], geometry: DetectorGeometry) -> No
         return
     top = max(ax.get_ylim()[1] for row in rows for ax in row)
     for row in rows:
+        name = row[0].get_ylabel()
+        row[0].set_ylabel(f"{name}\n[{geometry.unit} a layer]".strip(), fontsize=8)
         for k, ax in enumerate(row):
             ax.set_ylim(0, 1.25 * top)
             ax.tick_params(labelleft=k == 0)
