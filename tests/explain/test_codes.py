@@ -31,7 +31,10 @@ def codes(seed=0, *, shift=0.0, shuffled=False, repeats=REPEATS):
     generated = draw()
     if shuffled:
         generated = generated[rng.permutation(len(generated))]
-    return Codes(draw(), generated + shift, condition, np.repeat(np.arange(N), repeats))
+    encoded = draw()
+    return Codes(
+        encoded, encoded, generated + shift, condition, np.repeat(np.arange(N), repeats)
+    )
 
 
 @pytest.mark.parametrize("repeats", [1, REPEATS])
@@ -78,7 +81,7 @@ def test_effective_dimensions():
     line = rng.standard_normal((400, 1)) * np.ones((1, 4))
     ball = rng.standard_normal((4000, 4))
     for encoded, expected in ((line, 1.0), (ball, 4.0), (np.zeros((5, 2)), 0.0)):
-        sample = Codes(encoded, encoded, encoded, np.arange(len(encoded)))
+        sample = Codes(*(encoded,) * 4, np.arange(len(encoded)))
         assert sample.dimensions == pytest.approx(expected, abs=0.02)
 
 

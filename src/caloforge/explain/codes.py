@@ -45,12 +45,14 @@ class Codes:
 
     Attributes:
         encoded: From the showers, as training draws them, ``(n, latent)``.
+        probable: From the showers without noise, ``(n, latent)``.
         generated: From noise and the showers' incident particles, ``(n, latent)``.
         conditions: Scaled conditions, ``(n, condition)``.
         particle: Number of the incident particle, from 0, ``(n,)``.
     """
 
     encoded: Array
+    probable: Array
     generated: Array
     conditions: Array
     particle: Rows
@@ -65,12 +67,13 @@ class Codes:
 
     @property
     def dimensions(self) -> float:
-        r"""Effective dimensions of the encoded codes, 1 to latent.
+        r"""Dimensions that the showers' codes spread over, 1 to latent; 0 if they are equal.
 
-        :math:`(\sum \lambda)^2 / \sum \lambda^2` with the variances along the principal
-        components of the scaled codes: the participation ratio.
+        The participation ratio :math:`(\sum \lambda)^2 / \sum \lambda^2` of the variances
+        along the principal components of the most probable codes: noise does not count.
         """
-        variance = np.linalg.svd(self.scaled[0], compute_uv=False) ** 2
+        apart = self.probable - self.probable.mean(axis=0)
+        variance = np.linalg.svd(apart, compute_uv=False) ** 2
         square = float((variance**2).sum())
         return float(variance.sum()) ** 2 / square if square > 0 else 0.0
 
@@ -81,6 +84,7 @@ class Codes:
         n = len(particles)
         return cls(
             encoded=subject.encoded(np.arange(n), rng).astype(np.float64),
+            probable=subject.encoded(np.arange(n)).astype(np.float64),
             generated=subject.drawn_codes(particles, subject.noise(n, rng)).astype(np.float64),
             conditions=subject.bundle.conditions.scaled(particles, subject.geometry).astype(
                 np.float64

@@ -84,7 +84,7 @@ def prior_section(subject: Subject, rng: np.random.Generator) -> Section:
             if told_apart
             else "no difference is seen between the prior and what the encoder makes."
         ),
-        f"Encoded codes fill about {codes.dimensions:.1f} of {n_codes} dimensions.",
+        f"Codes of showers spread over about {codes.dimensions:.1f} of {n_codes} dimensions.",
     )
     figure = latent_pictures.prior(*codes.scaled)
     picture = Picture(
@@ -101,13 +101,12 @@ def prior_section(subject: Subject, rng: np.random.Generator) -> Section:
         (
             ("Sliced W1 [standard deviations]", found.distance.text, found.distance_floor.text),
             ("Classifier AUC (codes and conditions)", found.auc.text, found.auc_floor.text),
-            ("Effective dimensions", f"{codes.dimensions:.1f} of {n_codes}", ""),
+            ("Dimensions of the encoded codes", f"{codes.dimensions:.1f} of {n_codes}", ""),
         ),
         f"{found.n:,} codes on either side; errors: bootstrap over incident particles. "
-        "Effective dimensions: participation ratio of the encoded codes; 1 if they lie on a "
-        "line.",
+        "Dimensions: participation ratio of the codes without noise; 1 if they lie on a line.",
     )
-    numbers = {**found.as_dict(), "effective dimensions": codes.dimensions}
+    numbers = {**found.as_dict(), "dimensions": codes.dimensions}
     return Section("prior", PRIOR, sentences, numbers, (picture,), (table,))
 
 
