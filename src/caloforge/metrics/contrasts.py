@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MOST_REPEATS = 12
+MOST_REPEATS = 8
 _SLICE = 2048  # showers at a time: keeps copies small
 _BLOCK = 64  # labellings at a time: keeps slices in the cache
 

@@ -21,6 +21,7 @@ bright particles count alike.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,41 +181,41 @@ def exchange_tests(
     def pooled(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
         return np.concatenate((first, second))[order]
 
-    family = _Family()
     shapes = [k for k, s in enumerate(trial.shapes) if s.headline]
     channels = pooled(reference.channels, side.channels)
     observables = pooled(reference.observables[:, shapes], side.observables[:, shapes])
     names = [trial.shapes[k].name for k in shapes]
-    family.add("w1", trial.channels.names, contrasts.wasserstein(labelling, channels))
-    family.add("w1_observable", names, contrasts.wasserstein(labelling, observables))
-
-    unit = trial.geometry.unit
-    responses = [trial.shapes[k].unit == unit for k in shapes]
-    values = np.concatenate((channels, observables), axis=1)
-    response = np.array([True] * channels.shape[1] + responses)
-    values[:, response] = _levelled(values[:, response])
     every = (*trial.channels.names, *names)
-    shifts = contrasts.shifts(labelling, values, _regions(trial))
-    family.add("mean_shift", every, shifts.overall)
-    family.add("particle_shift", every, shifts.particle)
-    family.add("region_shift", every, shifts.group)
-    family.add("spread_shift", every, contrasts.spread(labelling, values))
-
+    values = np.concatenate((channels, observables), axis=1)
+    levelled = _levelled(values, trial, shapes)
     showers = pooled(reference.showers, side.showers)
-    family.add("cell_shift", [""], contrasts.cell_shift(labelling, showers))
-    lines = _lines(trial, showers)
-    if lines is not None:
-        family.add("line_shift", [""], contrasts.cell_shift(labelling, lines))
-    family.add("twins", [""], contrasts.twins(labelling, showers))
-    family.add("diversity_shift", [""], contrasts.diversity(labelling, showers, rng))
-    conditions = trial.incoming.features()[particle[order]]
-    family.add(
-        "joint_shift",
-        [""],
-        _energy_distance(
-            labelling, np.concatenate((values, conditions), axis=1), settings, rng
-        ),
-    )
+    joint = np.concatenate((levelled, trial.incoming.features()[particle[order]]), axis=1)
+    lines, (first, second) = _lines(trial, showers), rng.spawn(2)
+
+    # NumPy lets go of Python's lock in what takes the time: two threads use two cores.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        run = pool.submit
+        distances = run(contrasts.wasserstein, labelling, values)
+        shifts = run(contrasts.shifts, labelling, levelled, _regions(trial))
+        spread = run(contrasts.spread, labelling, levelled)
+        cells = run(contrasts.cell_shift, labelling, showers)
+        diversity = run(contrasts.diversity, labelling, showers, first)
+        whole = run(_energy_distance, labelling, joint, settings, second)
+        twins = run(contrasts.twins, labelling, showers)
+        projections = None if lines is None else run(contrasts.cell_shift, labelling, lines)
+    n_channels = len(trial.channels.names)
+    family = _Family()
+    family.add("w1", trial.channels.names, distances.result()[:, :n_channels])
+    family.add("w1_observable", names, distances.result()[:, n_channels:])
+    family.add("mean_shift", every, shifts.result().overall)
+    family.add("particle_shift", every, shifts.result().particle)
+    family.add("region_shift", every, shifts.result().group)
+    family.add("spread_shift", every, spread.result())
+    family.add("cell_shift", [""], cells.result())
+    family.add("line_shift", [""], None if projections is None else projections.result())
+    family.add("twins", [""], twins.result())
+    family.add("diversity_shift", [""], diversity.result())
+    family.add("joint_shift", [""], whole.result())
     for score in scores:
         if score.sample == side.name:
             column = pooled(score.reference, score.generated)
@@ -237,10 +238,15 @@ def _label(metric: str, target: str, trial: Trial) -> str:
     return f"{name}, {labels.get(target, target)}" if target else name
 
 
-def _levelled(values: Array) -> Array:
+def _levelled(values: Array, trial: Trial, shapes: Sequence[int]) -> Array:
+    """Channels and observables, with responses as ln(1 + 10 x / mean)."""
+    unit = trial.geometry.unit
+    response = [True] * len(trial.channels.names)
+    response += [trial.shapes[k].unit == unit for k in shapes]
     mean = values.mean(axis=0)
-    level: Array = np.log1p(10 * values / np.where(mean > 0, mean, 1.0))
-    return level
+    level = np.log1p(10 * np.abs(values) / np.where(mean > 0, mean, 1.0))
+    levelled: Array = np.where(response, level, values)
+    return levelled
 
 
 def _lines(trial: Trial, showers: NDArray[Any]) -> Array | None:

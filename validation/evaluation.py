@@ -1,0 +1,150 @@
+"""Two models and the naive baseline against full simulation, on every detector, in full.
+
+    python validation/evaluation.py             # trains what is missing, then evaluates: an hour
+    python validation/evaluation.py --table     # only draws docs/tables/evaluation.md
+
+ZN and ZP: tuned e2e Sinkhorn autoencoder and VAE, and the nearest training shower, in the `full`
+suite. Cylinder (data set 2 of the CaloChallenge in mesh and file layout): VAE and nearest shower in
+the `calochallenge` suite. Models are trained on the training samples and see no test shower.
+Each detector leaves its metrics.json in validation/results/evaluation/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "evaluation"
+TABLE = HERE.parent / "docs" / "tables" / "evaluation.md"
+SUITES = {"zn": "full", "zp": "full", "cylinder": "calochallenge"}
+# Of a cylinder: no impact point to centre on, energies instead of counts.
+CYLINDER = (
+    'data.conditions=["log_energy"]',
+    "data.centre_on_impact=false",
+    "data.reflect=false",
+    'model.cells="log1p"',
+)
+MODELS = {
+    "zn": {"e2e SAE": ("zn-e2e-sae", ()), "VAE": ("zn-vae", ())},
+    "zp": {"e2e SAE": ("zn-e2e-sae", ()), "VAE": ("zn-vae", ())},
+    "cylinder": {"VAE": ("zn-vae", CYLINDER)},
+}
+SHOWN = (
+    "w1_ratio",
+    "mae",
+    "mae_conditional",
+    "conditional_bias",
+    "spread_ratio",
+    "auc_observables_trees",
+    "auc_cells_trees",
+    "fid",
+    "fpd",
+    "kpd",
+    "precision",
+    "recall",
+    "coverage",
+    "sliced_w1",
+    "diversity_error",
+    "speed_up",
+)
+
+
+def evaluate(detector: str, work: Path) -> None:
+    """Train, generate, evaluate and keep metrics.json."""
+    from caloforge.config import load_run
+    from caloforge.data import load_sample, read_showers
+    from caloforge.data.split import split_rows
+    from caloforge.generation.files import generate_file
+    from caloforge.generation.nearest import NearestShower
+    from caloforge.report import write_report
+    from caloforge.report.evaluate import evaluate_samples
+    from caloforge.training.provenance import provenance
+    from caloforge.training.run import train
+
+    test = load_sample(f"{detector}-test")
+    training = load_sample(f"{detector}-train")
+    samples = {}
+    for name, (run_name, changes) in MODELS[detector].items():
+        folder = work / f"{detector}-{run_name.partition('-')[2]}"
+        settings = (f'data.train="{detector}-train"', "train.threads=1", *changes)
+        if not (folder / "bundle" / "bundle.json").is_file():
+            resume = (folder / "checkpoint" / "last.ckpt").is_file()
+            train(load_run(run_name, list(settings)), folder, resume=resume, force=True)
+        made = generate_file(
+            folder / "bundle", f"{detector}-test", folder / "generated.h5", seed=0, force=True
+        )
+        samples[name] = read_showers(made.path)
+    rows = split_rows(training.particles, fraction=0.15).train
+    samples["nearest shower"] = NearestShower(training, rows).generate(test.particles, seed=0)
+    evaluation = evaluate_samples(
+        test, samples, suite=SUITES[detector], training=training, seed=0
+    )
+    write_report(evaluation, work / f"report-{detector}", force=True)
+    table = evaluation.as_dict() | {"machine": provenance()}
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{detector}.json").write_text(json.dumps(table, indent=1) + "\n")
+    for verdict in evaluation.outcome.verdicts:
+        print(detector, verdict.sample, verdict.text, flush=True)
+
+
+def draw() -> None:
+    """Write the table from the JSON files."""
+    lines = [
+        "| detector | sample | verdict | tests rejected | "
+        + " | ".join(SHOWN)
+        + " |",
+        "|" + "---|" * (4 + len(SHOWN)),
+    ]
+    made = []
+    for detector in SUITES:
+        path = RESULTS / f"{detector}.json"
+        if not path.exists():
+            continue
+        table = json.loads(path.read_text())
+        figures = {(f["sample"], f["metric"]): f for f in table["figures"] if not f["target"]}
+        names = [verdict["sample"] for verdict in table["verdicts"]]
+        floors = [figures.get((names[0], m), {}).get("floor") for m in SHOWN]
+        lines.append(f"| {detector} | floor (Geant4) | | | " + _cells(floors))
+        for verdict in table["verdicts"]:
+            values = [figures.get((verdict["sample"], m), {}).get("value") for m in SHOWN]
+            lines.append(
+                f"| {detector} | {verdict['sample']} | {verdict['text']} "
+                f"| {verdict['n_rejected']} of {verdict['n_tests']} | " + _cells(values)
+            )
+        machine = table["machine"]
+        made.append(
+            f"{detector}: suite {table['suite']}, {table['n_particles']} particles, "
+            f"{table['seconds']:.0f} s, commit {machine['commit']}, {machine['date'][:10]}"
+        )
+    lines += ["", "Made by `python validation/evaluation.py`. " + "; ".join(made) + "."]
+    TABLE.write_text("\n".join(lines) + "\n")
+    print(TABLE.read_text())
+
+
+def _cells(values: list[dict | None]) -> str:
+    from caloforge.metrics import Measured
+
+    texts = ["" if v is None else Measured(v["value"], v["error"]).text for v in values]
+    return " | ".join(texts) + " |"
+
+
+def main() -> None:
+    """Run what is missing, then draw."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--table", action="store_true", help="only draw the table")
+    parser.add_argument("--work", type=Path, default=Path("runs/evaluation"))
+    parser.add_argument("--only", nargs="*", choices=SUITES, default=list(SUITES))
+    options = parser.parse_args()
+    if not options.table:
+        import torch
+
+        torch.set_num_threads(1)
+        for detector in options.only:
+            evaluate(detector, options.work)
+    draw()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Tables of docs/metrics-power.md, from the results of validation/power.py."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+PAGE = Path(__file__).parents[1] / "docs" / "metrics-power.md"
+TESTS = {
+    "verdict": "verdict",
+    "w1": "W1 of channels",
+    "w1_observable": "W1 of observables",
+    "mean_shift": "mean shift",
+    "particle_shift": "particle shift",
+    "region_shift": "region shift",
+    "spread_shift": "spread shift",
+    "cell_shift": "mean cells",
+    "line_shift": "rows, columns",
+    "twins": "equal showers",
+    "diversity_shift": "diversity",
+    "joint_shift": "all at once",
+}
+LARGE = 3.0  # standard deviations that a figure must leave its floor by
+
+
+def draw(results: Path) -> None:
+    """Fill the tables of the page."""
+    text = PAGE.read_text()
+    for name, make in (("sizes", _sizes), ("splits", _splits), ("full", _full)):
+        path = results / f"{name}.json"
+        if path.exists():
+            lines = make(json.loads(path.read_text()))
+            marks = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+            body = "\n".join(lines).replace("\\", r"\\")
+            text = re.sub(marks, rf"\1{body}\n\2", text, flags=re.DOTALL)
+    PAGE.write_text(text)
+
+
+def n_for(sizes: list[int], power: list[float], wanted: float = 0.9) -> str:
+    """Particles for a power, interpolated in the logarithm of their number."""
+    if power[0] >= wanted:
+        return f"< {sizes[0]}"
+    for k in range(1, len(sizes)):
+        # The first size from which on the power stays above.
+        if min(power[k:]) >= wanted:
+            low, high = power[k - 1], power[k]
+            share = (wanted - low) / (high - low) if high > low else 1.0
+            size = np.exp(np.log(sizes[k - 1]) + share * np.log(sizes[k] / sizes[k - 1]))
+            return f"{float(f'{size:.2g}'):.0f}"
+    return f"({power[-1]:.0%})" if power[-1] else "–"
+
+
+def _sizes(table: dict) -> list[str]:
+    found = table["found"]
+    names = list(dict.fromkeys(key.rpartition(" ")[0] for key in found))
+    sizes = sorted({int(key.rpartition(" ")[2]) for key in found})
+    lines = _head(["distortion", *TESTS.values()])
+    for name in names:
+        cells = [
+            n_for(sizes, [found[f"{name} {size}"].get(test, 0.0) for size in sizes])
+            for test in TESTS
+        ]
+        lines.append(f"| {name} | **{cells[0]}** | " + " | ".join(cells[1:]) + " |")
+    return [*lines, "", _made(table, f"20 splits a cell, up to {sizes[-1]} particles")]
+
+
+def _splits(table: dict) -> list[str]:
+    found = table["found"].values()
+    passed = sum(one["verdict"].startswith("compatible") for one in found)
+    smallest = np.array([one["smallest p"] for one in found])
+    n_tests = max(one["n_tests"] for one in found)
+    return [
+        f"**{passed} of {len(found)}** random splits of full simulation were called compatible, "
+        f"with {n_tests} tests each. The smallest adjusted p-value was below 0.05 in "
+        f"{int((smallest <= 0.05).sum())} and below 0.5 in {int((smallest <= 0.5).sum())}.",
+        "",
+        _made(table, "suite `full`"),
+    ]
+
+
+def _full(table: dict) -> list[str]:
+    found = table["found"]
+    lines = _head(["distortion", "verdict", "tests that reject", "worst", "time"])
+    for name, one in found.items():
+        lines.append(
+            f"| {name} | {one['verdict']} | {one['n_rejected']} of {one['n_tests']} "
+            f"| {one['worst'] or '–'} | {one['seconds']:.0f} s |"
+        )
+    metrics = sorted({metric for one in found.values() for metric in one["largest pull"]})
+    lines += ["", *_head(["figure", *found])]
+    for metric in metrics:
+        cells = []
+        for one in found.values():
+            pull = one["largest pull"].get(metric)
+            text = "" if pull is None else f"{pull:.1f}" if pull < 99.5 else "> 99"
+            cells.append(f"**{text}**" if pull is not None and pull >= LARGE else text)
+        lines.append(f"| `{metric}` | " + " | ".join(cells) + " |")
+    return [*lines, "", _made(table, "440 particles, 3 showers against 2, suite `full`")]
+
+
+def _head(names: list[str]) -> list[str]:
+    return ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+
+
+def _made(table: dict, how: str) -> str:
+    machine = table["provenance"]
+    return (
+        f"zn-test, {how}. Made by `python validation/power.py`, {machine['date'][:10]}, commit "
+        f"{machine['commit']}."
+    )
