@@ -125,6 +125,13 @@ def test_single_showers_are_tested_too(toy_grid, toy_sample) -> None:
     assert not {"spread_shift", "diversity_shift"} & {t.metric for t in tests}
 
 
+def test_equal_samples_of_single_showers_have_nothing_to_test(toy_grid, toy_sample) -> None:
+    sample = toy_sample(toy_grid, 30, repeats=1)
+    verdict, tests = judge(sample, sample)
+    assert verdict.compatible
+    assert tests == ()
+
+
 def test_scores_join_the_family(toy_grid, toy_sample) -> None:
     reference, other = halves(toy_sample(toy_grid, 60, repeats=4), 0, 2, 4)
     trial = make_trial(reference, {"a": other}, rng=np.random.default_rng(0))

@@ -280,6 +280,8 @@ def _energy_distance(
 
 
 def _tests(family: _Family, sample: str, trial: Trial) -> tuple[Test, ...]:
+    if not family.values:  # the samples are equal, shower by shower
+        return ()
     statistics = np.stack(family.values)
     found = p_values(statistics)
     floor = statistics.mean(axis=1)
