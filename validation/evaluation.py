@@ -1,12 +1,12 @@
 """Two models and the naive baseline against full simulation, on every detector, in full.
 
-    python validation/evaluation.py             # trains what is missing, then evaluates: an hour
-    python validation/evaluation.py --table     # only draws docs/tables/evaluation.md
+    python validation/evaluation.py            # trains what is missing, then evaluates: an hour
+    python validation/evaluation.py --table    # only draws docs/tables/evaluation.md
 
-ZN and ZP: tuned e2e Sinkhorn autoencoder and VAE, and the nearest training shower, in the `full`
-suite. Cylinder (data set 2 of the CaloChallenge in mesh and file layout): VAE and nearest shower in
-the `calochallenge` suite. Models are trained on the training samples and see no test shower.
-Each detector leaves its metrics.json in validation/results/evaluation/.
+ZN and ZP: tuned e2e Sinkhorn autoencoder and VAE, and the nearest training shower, in the
+`full` suite. Cylinder (mesh and file layout of the CaloChallenge's data set 2): VAE and nearest
+shower in the `calochallenge` suite. Models are trained on the training samples and see no test
+shower. Each detector leaves its metrics.json in validation/results/evaluation/.
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ def evaluate(detector: str, work: Path) -> None:
 def draw() -> None:
     """Write the table from the JSON files."""
     lines = [
-        "| detector | sample | verdict | tests rejected | "
-        + " | ".join(SHOWN)
-        + " |",
+        "| detector | sample | verdict | tests rejected | " + " | ".join(SHOWN) + " |",
         "|" + "---|" * (4 + len(SHOWN)),
     ]
     made = []

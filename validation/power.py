@@ -1,13 +1,13 @@
 """Power of the evaluation: which test sees which distortion, and with how many particles.
 
-    python validation/power.py                    # an hour on one core; goes on where it stopped
-    python validation/power.py --table            # only fills the tables of docs/metrics-power.md
+    python validation/power.py             # hours on one core; goes on where it stopped
+    python validation/power.py --table     # only fills the tables of docs/metrics-power.md
 
-Full simulation (zn-test) is split within its particles: three showers of each are the reference,
-two are distorted by `caloforge.metrics.distortions` and judged like a generator. Three studies,
-one JSON each in validation/results/power/:
+Full simulation (zn-test) is split within its particles: three showers of each are the
+reference, two are distorted by `caloforge.metrics.distortions` and judged like a generator.
+Three studies, one JSON each in validation/results/power/:
 
-- ``sizes``: every distortion at 20 to 440 particles, many random splits: which tests reject;
+- ``sizes``: every distortion at 20 to 440 particles, 20 random splits: which tests reject;
 - ``splits``: 100 random splits without any distortion, all tests of the `full` suite: how often
   full simulation passes;
 - ``full``: every distortion once on the whole test set in the `full` suite: verdict, and by how
@@ -89,8 +89,8 @@ def study_splits(found: dict, save) -> None:
 
 def study_full(found: dict, save) -> None:
     """The `full` suite on every distortion of the whole test set, and on none."""
-    from caloforge.metrics.distortions import distortions
     from caloforge.geometry import load_geometry
+    from caloforge.metrics.distortions import distortions
 
     for name in ("none", *distortions(load_geometry("zn")), "memorised"):
         if name in found:

@@ -72,13 +72,13 @@ def _splits(table: dict) -> list[str]:
     passed = sum(one["verdict"].startswith("compatible") for one in found)
     smallest = np.array([one["smallest p"] for one in found])
     n_tests = max(one["n_tests"] for one in found)
-    return [
-        f"**{passed} of {len(found)}** random splits of full simulation were called compatible, "
-        f"with {n_tests} tests each. The smallest adjusted p-value was below 0.05 in "
-        f"{int((smallest <= 0.05).sum())} and below 0.5 in {int((smallest <= 0.5).sum())}.",
-        "",
-        _made(table, "suite `full`"),
-    ]
+    below = [int((smallest <= level).sum()) for level in (0.05, 0.5)]
+    text = (
+        f"**{passed} of {len(found)}** random splits of full simulation were called "
+        f"compatible, with {n_tests} tests each. The smallest adjusted p-value was at most 0.05 "
+        f"in {below[0]} and at most 0.5 in {below[1]}."
+    )
+    return [text, "", _made(table, "suite `full`")]
 
 
 def _full(table: dict) -> list[str]:
