@@ -49,7 +49,7 @@ def write_onnx(
     graph = helper.make_graph(
         nodes,
         "features",
-        [helper.make_tensor_value_info("showers", dtype, shape)],
+        [helper.make_tensor_value_info("showers", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 3])],
         [
             numpy_helper.from_array(weights, "weights"),
@@ -141,13 +141,9 @@ def test_bad_networks_are_named(tmp_path, monkeypatch) -> None:
         of(tmp_path / "missing.onnx")
     text = tmp_path / "text.onnx"
     text.write_text("no network")
-    with pytest.raises(
-        DataFormatError, match=r"text\.onnx: found no network .* export it again"
-    ):
+    with pytest.raises(DataFormatError, match=r"text\.onnx: found no network .* export it"):
         of(text)
-    with pytest.raises(
-        ConfigError, match=r"found input .* expected one of float, \(batch, 1936"
-    ):
+    with pytest.raises(ConfigError, match=r"found input .* one of float, \(batch, 1936"):
         of(write_onnx(tmp_path / "other.onnx", ["n", 100]))
     with pytest.raises(ConfigError, match="with a free batch"):
         of(write_onnx(tmp_path / "fixed.onnx", [1, 1936]))
