@@ -104,9 +104,21 @@ def channel_histograms(
 @styled
 def observable_histograms(
     samples: Sequence[Side], shapes: Sequence[Observable], *, counts: bool
-) -> Figure:
-    """Distribution of each shower shape with its ratio to full simulation below."""
-    chosen = [(k, s) for k, s in enumerate(shapes) if s.headline and s.name != "empty"]
+) -> Figure | None:
+    """Distribution of each shower shape with its ratio to full simulation below.
+
+    Returns:
+        ``None`` if no shape varies.
+    """
+    chosen = [
+        (k, shape)
+        for k, shape in enumerate(shapes)
+        if shape.headline
+        and shape.name != "empty"
+        and np.ptp(np.concatenate([s.observables[:, k] for s in samples])) > 0
+    ]
+    if not chosen:
+        return None
     panels = [
         Panel.of_values(
             f"{shape.label} [{shape.unit}]" if shape.unit else shape.label,

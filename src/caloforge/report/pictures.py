@@ -104,6 +104,7 @@ def _of_regions(content: Content) -> Iterator[Picture]:
     if not outcome.regions:
         return
     floor = content.evaluation.comparison.floor_label
+    grid = trial.geometry.kind == "grid"
     yield Picture(
         "regions",
         "By kind and energy",
@@ -119,10 +120,14 @@ def _of_regions(content: Content) -> Iterator[Picture]:
         yield Picture(
             "region-showers",
             "Showers of the worst regions",
-            "Full simulation above, generated showers of the same particles below, for "
-            "particles over the energies of the region; not chosen for their looks. The number "
-            "is the sum of all cells. Showers of one particle differ anyway: look for what is "
-            "the same in all columns.",
+            (
+                "Full simulation above, generated showers of the same particles below, "
+                if grid
+                else "Full simulation and generated showers of the same particles, "
+            )
+            + "for particles over the energies of the region; not chosen for their looks. "
+            + ("The number is the sum of all cells. " if grid else "")
+            + "Showers of one particle differ anyway: look for what all columns share.",
             region_showers(worst, trial, content.samples),
             "regions",
         )
@@ -155,13 +160,15 @@ def _of_showers(content: Content) -> Iterator[Picture]:
             "and too many faint cells. Bars count cells as independent, which they are not.",
             cells,
         )
-    yield Picture(
-        "shapes",
-        "Shower shapes",
-        "Where the shower lies, how wide it is, how many cells are lit and how high the "
-        "brightest is. Generators that blur are too wide and light too many cells.",
-        histograms.observable_histograms(samples, shapes, counts=geometry.counts),
-    )
+    shown = histograms.observable_histograms(samples, shapes, counts=geometry.counts)
+    if shown is not None:
+        yield Picture(
+            "shapes",
+            "Shower shapes",
+            "Where the shower lies, how wide it is, how many cells are lit and how high the "
+            "brightest is. Generators that blur are too wide and light too many cells.",
+            shown,
+        )
     correlated = correlation_maps(samples, shapes)
     if correlated is not None:
         yield Picture(

@@ -41,7 +41,9 @@ def floor_ratios(comparison: Comparison) -> Figure:
     for k, row in enumerate(comparison.generated):
         known = [(y, v[k]) for y, v in enumerate(rows.values())]
         points = [(y, m.value, m.error) for y, m in known if m is not None]
-        if points:
+        if not points:  # nothing has a floor
+            ax.plot([], [], marker(k), ms=4, color=colour(k), label=plain(row.name))
+        else:
             y, value, error = np.array(points).T
             ax.errorbar(
                 value,
@@ -102,7 +104,7 @@ def response_against_energy(
             if k == 0:
                 expected = np.where(mean > 0, mean, np.nan)
             ratio.errorbar(shifted, mean / expected, yerr=error / expected, fmt="o-", **style)
-        top.set(title=kind, xscale="log", yscale="log")
+        top.set(title=kind, xscale="log")
         label_log_axis(top.xaxis, edges[0], edges[-1])
         ratio.set_ylim(0, 2)
         spread.set(ylim=(0, 1.5), xlabel="energy of the particle [GeV]")
@@ -110,6 +112,7 @@ def response_against_energy(
         positive = positive[positive > 0]
         if positive.size:
             low, high = np.quantile(positive, (0.005, 1))
+            top.set_yscale("log")
             top.set_ylim(0.6 * low, 1.6 * high)
     for ax, text in zip(axes[:, 0], (f"{label} [{unit}]", "ratio of means", "spread / mean"),
                         strict=True):  # fmt: skip
@@ -150,13 +153,19 @@ def _profile(
 
 @styled
 def particle_means(samples: Sequence[Side], total: int, label: str, unit: str) -> Figure:
-    """Mean and spread of the response to every particle, generated against full simulation."""
+    """Mean and spread of the response to every particle, generated against full simulation.
+
+    Without repeats in the full simulation only the mean.
+    """
     others = samples[1:][:6]
-    figure = new_figure(2.6 * len(others) + 0.6, 5.2)
-    axes = figure.subplots(2, len(others), squeeze=False, sharex="row", sharey="row")
     moments = [_particle_moments(sample, total) for sample in (samples[0], *others)]
-    for row, name in enumerate(("mean", "spread")):
-        top = np.nanmax([m[row].max() for m in moments if np.isfinite(m[row]).any()] or [1.0])
+    repeated = np.isfinite(moments[0][1]).any()
+    names = ("mean", "spread") if repeated else ("mean",)
+    figure = new_figure(2.6 * len(others) + 0.6, 2.5 * len(names) + 0.2)
+    axes = figure.subplots(len(names), len(others), squeeze=False, sharex="row", sharey="row")
+    for row, name in enumerate(names):
+        known = np.concatenate([m[row][np.isfinite(m[row])] for m in moments])
+        top = float(known.max(initial=0.0)) or 1.0
         for column, sample in enumerate(others):
             ax = axes[row, column]
             ax.scatter(

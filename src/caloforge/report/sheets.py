@@ -67,13 +67,15 @@ class Sheet:
 
 
 def headline_sheet(content: Content) -> Sheet:
-    """The figures that a reader looks for first."""
+    """The figures that a reader looks for first, as far as these showers define them."""
+    defined = {f.metric for f in content.outcome.figures if not f.target and f.value}
     chosen = [
         f
         for f in content.outcome.figures
         if f.metric in content.definitions
         and content.definitions[f.metric].headline
         and f.target == ""
+        and f.metric in defined
     ]
     return _figure_sheet("headline", "Figures of merit", chosen, content)
 
