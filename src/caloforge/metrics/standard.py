@@ -24,7 +24,7 @@ def standardised(trial: Trial) -> list[Array]:
     Returns:
         One table ``(n, column)`` for the reference and for each generated side.
     """
-    tables = [raw(side) for side in trial.sides]
+    tables = _tables(trial)
     reference = tables[0]
     known = np.where(np.isfinite(reference), reference, np.nan)
     there = np.isfinite(known).any(axis=0)
@@ -48,11 +48,21 @@ def scaled_by_largest(trial: Trial) -> list[Array]:
     This is the scaling of the published FPD and KPD. A column that is 0 in the whole reference
     is not scaled; what is not finite is set to 0.
     """
-    tables = [raw(side) for side in trial.sides]
+    tables = _tables(trial)
     for table in tables:
         table[~np.isfinite(table)] = 0.0
     largest = np.abs(tables[0]).max(axis=0)
     return [table / np.where(largest > 0, largest, 1.0) for table in tables]
+
+
+def _tables(trial: Trial) -> list[Array]:
+    """All columns but whether the shower is empty: so rare that it would be 15 deviations.
+
+    Empty showers have all other observables at 0, and are seen by these.
+    """
+    kept = [shape.name != "empty" for shape in trial.shapes]
+    columns = np.flatnonzero([*kept, *(True for _ in trial.channels.names)])
+    return [raw(side)[:, columns] for side in trial.sides]
 
 
 def raw(side: Side) -> Array:
