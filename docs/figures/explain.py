@@ -24,7 +24,7 @@ def main() -> None:
             if picture.name in WANTED:
                 buffer = io.BytesIO()
                 picture.figure.savefig(buffer, format="png", dpi=95)
-                image = Image.open(buffer).convert("RGB").quantize(48)
+                image = Image.open(buffer).convert("RGB").quantize(200)
                 path = Path(__file__).with_name(f"explain-{picture.name}.png")
                 image.save(path, optimize=True)
 

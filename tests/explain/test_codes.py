@@ -46,11 +46,13 @@ def test_a_right_prior_is_at_the_floor(repeats):
         error = np.hypot(value.error, floor.error)
         assert abs(value.value - floor.value) < 4 * error
     assert abs(found.auc.value - 0.5) < 4 * found.auc.error
+    assert found.p > 0.01
 
 
 def test_a_shifted_prior_is_seen_by_both():
     found = match(codes(shift=1.0), np.random.default_rng(0))
     assert found.auc.value > 0.75
+    assert found.p < 0.005
     assert found.distance.value > found.distance_floor.value + 5 * found.distance.error
     # W1 of a shifted distribution is the shift: mean of |cos| over directions, in 3 dimensions
     # 1/2 of its length, in units of the spread of a code.
@@ -61,7 +63,17 @@ def test_a_shifted_prior_is_seen_by_both():
 def test_codes_of_the_wrong_particles_are_seen_by_the_classifier_alone():
     found = match(codes(shuffled=True), np.random.default_rng(0))
     assert found.auc.value > 0.7
+    assert found.p < 0.005
     assert found.distance.value < 4 * found.distance_floor.value
+
+
+def test_p_values_of_a_right_prior_are_uniform(monkeypatch):
+    monkeypatch.setattr(module, "N_BOOTSTRAP", 2)
+    monkeypatch.setattr(module, "N_PERMUTATIONS", 99)
+    monkeypatch.setattr(module, "_TREES", {**module._TREES, "max_iter": 5})
+    p = [match(codes(k, repeats=1 + k % 2), np.random.default_rng(k)).p for k in range(24)]
+    assert 0.3 < np.mean(p) < 0.7
+    assert min(p) > 0.005
 
 
 def test_distance_and_auc_are_those_of_scipy_and_scikit_learn():

@@ -22,8 +22,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from caloforge.metrics import Measured
+from caloforge.metrics.permutation import permuted_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 N_DIRECTIONS = 64
 N_BOOTSTRAP = 60
+N_PERMUTATIONS = 999
 N_FOLDS = 5
 _TREES = {"max_iter": 60, "max_leaf_nodes": 12, "learning_rate": 0.1, "early_stopping": False}
 
@@ -101,6 +104,7 @@ class Match(NamedTuple):
         distance_floor: The same between two sets of encoded codes.
         auc: Area under the ROC curve of a classifier.
         auc_floor: The same between two sets of encoded codes.
+        p: P-value of the classifier's scores: labels permuted within the incident particle.
         n: Codes on either side.
         matched: Whether the floor is of the same particles.
     """
@@ -109,6 +113,7 @@ class Match(NamedTuple):
     distance_floor: Measured
     auc: Measured
     auc_floor: Measured
+    p: float
     n: int
     matched: bool
 
@@ -141,6 +146,7 @@ def match(codes: Codes, rng: np.random.Generator) -> Match:
     }
     conditions = [codes.conditions[s] for s in (sides.encoded, sides.other)]
     found: dict[str, Measured] = {}
+    p: dict[str, float] = {}
     for name, (first, second) in samples.items():
         projected = [side @ directions for side in (first, second)]
         values = [
@@ -154,8 +160,11 @@ def match(codes: Codes, rng: np.random.Generator) -> Match:
             np.concatenate((side, c), axis=1)
             for side, c in zip((first, second), conditions, strict=True)
         ]
-        found["auc" + name] = _classifier(features[0], features[1], sides.unit, rng)
-    return Match(**found, n=sides.encoded.size, matched=sides.matched)
+        scores = _classifier(features[0], features[1], sides.unit, rng)
+        areas = [_auc(scores[0][rows], scores[1][rows]) for rows in _resampled(sides.unit, rng)]
+        found["auc" + name] = Measured(areas[0], float(np.std(areas[1:], ddof=1)), "")
+        p[name] = _swap_p(scores, sides.unit, rng)
+    return Match(**found, p=p[""], n=sides.encoded.size, matched=sides.matched)
 
 
 def sliced_distance(first: Array, second: Array) -> float:
@@ -189,8 +198,8 @@ def _resampled(unit: Rows, rng: np.random.Generator) -> list[Rows]:
     return [(start[c][:, None] + np.arange(size)).ravel() for c in chosen]
 
 
-def _classifier(first: Array, second: Array, unit: Rows, rng: np.random.Generator) -> Measured:
-    """Area under the ROC curve of boosted trees, out of fold, with its bootstrap error."""
+def _classifier(first: Array, second: Array, unit: Rows, rng: np.random.Generator) -> Array:
+    """Scores of boosted trees, out of fold, ``(2, n)``."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     n_units = int(unit.max()) + 1
@@ -206,8 +215,17 @@ def _classifier(first: Array, second: Array, unit: Rows, rng: np.random.Generato
         )
         for row, side in zip(scores, (first, second), strict=True):
             row[~learn] = trees.predict_proba(side[~learn])[:, 1]
-    values = [_auc(scores[0][rows], scores[1][rows]) for rows in _resampled(unit, rng)]
-    return Measured(values[0], float(np.std(values[1:], ddof=1)), "")
+    return scores
+
+
+def _swap_p(scores: Array, unit: Rows, rng: np.random.Generator) -> float:
+    """P-value of the second row's sum of ranks being so large."""
+    both = np.concatenate((unit, unit))
+    order = np.argsort(both, kind="stable")
+    rank = stats.rankdata(scores.ravel())[order]
+    second = (np.arange(both.size) >= unit.size)[order]
+    sums = permuted_labels(second, both[order], N_PERMUTATIONS, rng) @ rank
+    return float((sums >= sums[0] - 1e-9 * sums[0]).mean())
 
 
 def _auc(low: Array, high: Array) -> float:

@@ -22,6 +22,8 @@ MAP, PRIOR, RECONSTRUCTION, LINES = (
     "Reconstruction",
     "From one shower to another",
 )
+# P-value below which the prior is said to differ.
+LEVEL = 0.01
 # Most codes of either colour in the map.
 MAPPED = 1200
 
@@ -74,14 +76,13 @@ def prior_section(subject: Subject, rng: np.random.Generator) -> Section:
     found = match(codes, rng)
     n_codes = codes.encoded.shape[1]
     floor = "floor" if found.matched else "unmatched floor"
-    gap = found.auc.value - found.auc_floor.value
-    told_apart = gap > 3 * float(np.hypot(found.auc.error, found.auc_floor.error))
     sentences = (
         f"A classifier that sees code and particle tells encoded from generated codes with an "
-        f"AUC of {found.auc.text} ({floor} {found.auc_floor.text}; 0.5 is blind): "
+        f"AUC of {found.auc.text} ({floor} {found.auc_floor.text}; 0.5 is blind; "
+        f"p = {found.p:.2g}): "
         + (
             "the prior differs from what the encoder makes."
-            if told_apart
+            if found.p < LEVEL
             else "no difference is seen between the prior and what the encoder makes."
         ),
         f"Codes of showers spread over about {codes.dimensions:.1f} of {n_codes} dimensions.",
@@ -101,6 +102,7 @@ def prior_section(subject: Subject, rng: np.random.Generator) -> Section:
         (
             ("Sliced W1 [standard deviations]", found.distance.text, found.distance_floor.text),
             ("Classifier AUC (codes and conditions)", found.auc.text, found.auc_floor.text),
+            ("P-value of the classifier", f"{found.p:.2g}", ""),
             ("Dimensions of the encoded codes", f"{codes.dimensions:.1f} of {n_codes}", ""),
         ),
         f"{found.n:,} codes on either side; errors: bootstrap over incident particles. "

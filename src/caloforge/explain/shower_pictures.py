@@ -90,12 +90,13 @@ def lines(subject: Subject, found: Sequence[Line]) -> Figure:
     """Showers along lines of codes, a row each, and their total response."""
     geometry = subject.geometry
     n = len(found[0].steps)
-    figure = new_figure(1.28 * (n + 2) + 0.9, 3.15 * len(found))
+    height = 1.3 * _height(geometry)
+    figure = new_figure(1.28 * (n + 2) + 0.9, (height + 1.85) * len(found))
     parts = figure.subfigures(len(found), 1, squeeze=False)[:, 0]
     for part, line in zip(parts, found, strict=True):
         title = plain(line.title)
         part.suptitle(title[0].upper() + title[1:], fontsize=9.5, x=0.01, ha="left")
-        grid = part.add_gridspec(2, n + 2, height_ratios=[2.0, 1.0])
+        grid = part.add_gridspec(2, n + 2, height_ratios=[height, 0.65])
         cells = [line.ends[0], *line.decoded, line.ends[1]]
         heads = ["full sim.", *(f"{step:.2f}" for step in line.steps), "full sim."]
         axes = [part.add_subplot(grid[0, k]) for k in range(n + 2)]
@@ -168,7 +169,8 @@ def _grid(
 ) -> Figure:
     """Rows of showers with their totals, one head a column."""
     n = len(heads)
-    figure = new_figure(1.6 * max(n, 2) + 1.1, 1.6 * len(rows) + 0.4)
+    height = 1.35 * _height(geometry) + 0.25
+    figure = new_figure(1.6 * max(n, 2) + 1.1, height * len(rows) + 0.4)
     axes = figure.subplots(len(rows), max(n, 1), squeeze=False)
     norm = _norm(geometry, [shower for _, showers in rows for shower in showers])
     image = None
@@ -177,14 +179,22 @@ def _grid(
             cells = np.asarray(shower, dtype=np.float64)
             image = _draw(ax, cells, geometry, norm) or image
             total = f"{cells.sum():.0f}" if cells.sum() >= 100 else f"{cells.sum():.3g}"
-            place = {"y": -0.13} if isinstance(geometry.layout, GridLayout) else {"y": 0.8}
-            ax.set_title(f"{total} {geometry.unit}", **place, fontsize=7.5, color="0.25")
+            text = f"{total} {geometry.unit}"
+            if isinstance(geometry.layout, GridLayout):
+                ax.set_xlabel(text, fontsize=7.5, color="0.25", labelpad=2)
+            else:  # below are the layers
+                ax.set_title(text, y=0.8, fontsize=7.5, color="0.25")
         line[0].set_ylabel(name, fontsize=8.5)
     for ax, head in zip(axes[0], heads, strict=False):
         ax.annotate(
-            plain(head), (0.5, 1.04), xycoords="axes fraction", ha="center", fontsize=8.5
+            plain(head),
+            (0.5, 1.0),
+            xytext=(0, 4),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
         )
-    _one_scale(axes.tolist(), geometry)
     if image is not None:
         figure.colorbar(image, ax=axes, label=_unit(geometry), shrink=0.75, aspect=28, pad=0.01)
     return figure
@@ -231,6 +241,14 @@ def _norm(geometry: DetectorGeometry, showers: Sequence[NDArray[Any]]) -> LogNor
     top = max([float(np.max(shower)) for shower in showers] or [1.0])
     top = max(top, 2.0 if geometry.counts else 1e-12)
     return LogNorm(min(0.1, top / _ORDERS) if geometry.counts else top / _ORDERS, top)
+
+
+def _height(geometry: DetectorGeometry) -> float:
+    """Height of a shower's panel over its width."""
+    layout = geometry.layout
+    if not isinstance(layout, GridLayout):
+        return 1.0
+    return float(np.clip(layout.half_width_cm[1] / layout.half_width_cm[0], 0.3, 2.0))
 
 
 def _unit(geometry: DetectorGeometry) -> str:
