@@ -75,8 +75,8 @@ def _splits(table: dict) -> list[str]:
     below = [int((smallest <= level).sum()) for level in (0.05, 0.5)]
     text = (
         f"**{passed} of {len(found)}** random splits of full simulation were called "
-        f"compatible, with {n_tests} tests each. The smallest adjusted p-value was at most 0.05 "
-        f"in {below[0]} and at most 0.5 in {below[1]}."
+        f"compatible, with {n_tests} tests each. The smallest adjusted p-value was at most "
+        f"0.05 in {below[0]} and at most 0.5 in {below[1]}."
     )
     return [text, "", _made(table, "suite `full`")]
 

@@ -31,7 +31,7 @@ class Examples(NamedTuple):
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep OpenMP to one thread: results then do not depend on the machine's cores."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="openmp"):
         yield

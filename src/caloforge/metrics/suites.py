@@ -10,19 +10,24 @@ import numpy as np
 
 from caloforge.errors import ConfigError, did_you_mean
 from caloforge.metrics import (
+    challenge,
+    classifier,
     coactivation,
     correlations,
     diversity,
+    feature_networks,
     frechet,
     histograms,
     impact,
     kernels,
+    manifold,
     memorisation,
     neutrons,
     peaks,
     quantiles,
     response,
     sample_size,
+    sliced,
     speed,
     towers,
 )
@@ -102,6 +107,34 @@ _MULTIVARIATE = (
     Section("Frechet distances", frechet.frechet_section, frechet.DEFINITIONS),
     Section("dependence on the sample size", sample_size.sample_size_section),
 )
+_SHAPES = (
+    Section("precision, recall, coverage", manifold.manifold_section, manifold.DEFINITIONS),
+    Section("sliced Wasserstein distance", sliced.sliced_section, sliced.DEFINITIONS),
+    Section("features of networks", feature_networks.fid_section, feature_networks.DEFINITIONS),
+)
+_TREES = (
+    Section(
+        "classifier of observables",
+        classifier.observables_classifier_section,
+        classifier.DEFINITIONS,
+        scores=True,
+    ),
+)
+_NETWORKS = (
+    Section(
+        "classifiers of cells",
+        classifier.networks_classifier_section,
+        classifier.DEFINITIONS,
+        scores=True,
+    ),
+)
+_CHALLENGE = (
+    Section(
+        "classifiers of the CaloChallenge",
+        challenge.challenge_classifiers,
+        challenge.DEFINITIONS,
+    ),
+)
 _PEAKS = (Section("peaks, resolution, linearity", peaks.single_particles, peaks.DEFINITIONS),)
 _TOWERS = (
     Section("energy sharing of towers", towers.energy_sharing, towers.DEFINITIONS),
@@ -114,7 +147,7 @@ _MEMORY = (
 _SPEED = (Section("speed", speed.speed, speed.DEFINITIONS),)
 
 _QUICK = (*_OBSERVABLES, *_CONDITIONAL, *_MEMORY, *_SPEED)
-_ZDC = (*_QUICK, *_MULTIVARIATE, *_PEAKS, *_TOWERS)
+_ZDC = (*_QUICK, *_MULTIVARIATE, *_SHAPES, *_TREES, *_PEAKS, *_TOWERS)
 
 SUITES: Mapping[str, Suite] = {
     "quick": Suite(
@@ -130,12 +163,12 @@ SUITES: Mapping[str, Suite] = {
     "calochallenge": Suite(
         "quick, with the metrics and the exact classifiers of the CaloChallenge: minutes",
         Settings(n_bootstrap=200, n_permutations=999, n_seeds=1, max_showers=10000),
-        (*_QUICK, *_MULTIVARIATE, *_PEAKS),
+        (*_QUICK, *_MULTIVARIATE, *_SHAPES, *_TREES, *_CHALLENGE, *_PEAKS),
     ),
     "full": Suite(
         "zdc, with classifiers on cells: minutes",
         Settings(n_bootstrap=200, n_permutations=999, n_seeds=3, max_showers=10000),
-        _ZDC,
+        (*_ZDC, *_NETWORKS),
     ),
 }
 DEFINITIONS: Mapping[str, Definition] = {
@@ -181,8 +214,8 @@ def assess(
             own, so its figures do not depend on which others are run.
         network: ONNX file of a feature network for a further FID.
         training: Showers that the generators were trained on, for the memorisation check.
-        verdict_only: Leave out what has no part in the verdict: sections without scores, and
-            regions.
+        verdict_only: Leave out what has no part in the verdict: sections without scores,
+            regions, all but one training of a classifier, most resamplings.
         say: Called with the title of each step, its number from 0, and how many there are.
 
     Raises:
@@ -191,6 +224,8 @@ def assess(
     started = time.monotonic()
     chosen = SUITES[suite]
     settings = replace(chosen.settings, network=network, training=training)
+    if verdict_only:
+        settings = replace(settings, n_seeds=1, n_bootstrap=10)
     sections = [s for s in chosen.sections if s.scores or not verdict_only]
     n_steps = 2 + len(sections) + len(trial.generated)
     steps = iter(range(n_steps))
