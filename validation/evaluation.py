@@ -31,23 +31,24 @@ MODELS = {
     "zp": {"e2e SAE": ("zn-e2e-sae", ()), "VAE": ("zn-vae", ())},
     "cylinder": {"VAE": ("zn-vae", CYLINDER)},
 }
+# Metric, target, head of the column.
 SHOWN = (
-    "w1_ratio",
-    "mae",
-    "mae_conditional",
-    "conditional_bias",
-    "spread_ratio",
-    "auc_observables_trees",
-    "auc_cells_trees",
-    "fid",
-    "fpd",
-    "kpd",
-    "precision",
-    "recall",
-    "coverage",
-    "sliced_w1",
-    "diversity_error",
-    "speed_up",
+    ("w1_ratio", "", "W1 / floor"),
+    ("mae_conditional", "", "MAE cond."),
+    ("conditional_bias", "", "mean bias"),
+    ("spread_ratio", "", "spread"),
+    ("classifier_auc", "observables, boosted trees", "AUC trees, observables"),
+    ("classifier_auc", "cells, boosted trees", "AUC trees, cells"),
+    ("challenge_auc", "high level", "AUC challenge, high"),
+    ("challenge_auc", "low level", "AUC challenge, low"),
+    ("fid", "{detector}-v1", "FID"),
+    ("fpd", "", "FPD"),
+    ("recall", "", "recall"),
+    ("coverage", "", "coverage"),
+    ("sliced_w1", "", "sliced W1"),
+    ("diversity_error", "", "diversity error"),
+    ("speed_up", "batched", "speed-up"),
+    ("speed_up", "batch 1", "speed-up, batch 1"),
 )
 
 
@@ -91,25 +92,30 @@ def evaluate(detector: str, work: Path) -> None:
 
 def draw() -> None:
     """Write the table from the JSON files."""
-    lines = [
-        "| detector | sample | verdict | tests rejected | " + " | ".join(SHOWN) + " |",
-        "|" + "---|" * (4 + len(SHOWN)),
-    ]
+    heads = ["detector", "sample", "verdict", "tests rejected", *(head for *_, head in SHOWN)]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     made = []
     for detector in SUITES:
         path = RESULTS / f"{detector}.json"
         if not path.exists():
             continue
         table = json.loads(path.read_text())
-        figures = {(f["sample"], f["metric"]): f for f in table["figures"] if not f["target"]}
-        names = [verdict["sample"] for verdict in table["verdicts"]]
-        floors = [figures.get((names[0], m), {}).get("floor") for m in SHOWN]
-        lines.append(f"| {detector} | floor (Geant4) | | | " + _cells(floors))
+        figures = {(f["sample"], f["metric"], f["target"]): f for f in table["figures"]}
+
+        def row(sample: str, key: str, figures=figures, detector=detector) -> str:
+            found = (
+                figures.get((sample, metric, target.format(detector=detector)), {}).get(key)
+                for metric, target, _ in SHOWN
+            )
+            return _cells(list(found))
+
+        first = table["verdicts"][0]["sample"]
+        lines.append(f"| {detector} | floor (Geant4) | | | {row(first, 'floor')}")
         for verdict in table["verdicts"]:
-            values = [figures.get((verdict["sample"], m), {}).get("value") for m in SHOWN]
+            name = verdict["sample"]
             lines.append(
-                f"| {detector} | {verdict['sample']} | {verdict['text']} "
-                f"| {verdict['n_rejected']} of {verdict['n_tests']} | " + _cells(values)
+                f"| {detector} | {name} | {verdict['text']} "
+                f"| {verdict['n_rejected']} of {verdict['n_tests']} | {row(name, 'value')}"
             )
         machine = table["machine"]
         made.append(

@@ -23,8 +23,8 @@ import torch
 from torch import nn
 
 from caloforge.data import ShowerSample, load_sample, split_rows
-from caloforge.metrics.feature_layers import Standardise
-from caloforge.metrics.feature_networks import N_FEATURES, _folder, trunk
+from caloforge.metrics.multivariate.feature_layers import Standardise
+from caloforge.metrics.multivariate.feature_networks import N_FEATURES, _folder, trunk
 
 SAMPLES = {"zn": "zn-train", "zp": "zp-train", "cylinder": "cylinder-train"}
 VERSION = 1

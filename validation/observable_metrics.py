@@ -41,16 +41,10 @@ def pull(figure, ideal: float | None) -> float | None:
 
 def main() -> None:
     from caloforge.data import load_sample
-    from caloforge.metrics import (
-        coactivation,
-        correlations,
-        diversity,
-        histograms,
-        make_trial,
-        quantiles,
-        response,
-    )
+    from caloforge.metrics import make_trial
+    from caloforge.metrics.conditional import coactivation, diversity, quantiles, response
     from caloforge.metrics.distortions import distortions
+    from caloforge.metrics.one_dimensional import correlations, histograms
     from caloforge.metrics.settings import Settings
 
     sections = (

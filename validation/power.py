@@ -46,8 +46,8 @@ def study_sizes(found: dict, save) -> None:
     from caloforge.data import load_sample
     from caloforge.metrics import make_trial
     from caloforge.metrics.distortions import distortions
-    from caloforge.metrics.exchange import exchange_tests
     from caloforge.metrics.settings import Settings
+    from caloforge.metrics.statistics.exchange import exchange_tests
 
     test = load_sample("zn-test")
     every = distortions(test.geometry, load_sample("zn-train"))

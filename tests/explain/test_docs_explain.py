@@ -7,7 +7,7 @@ from pathlib import Path
 
 from caloforge.cli.explain import explain
 from caloforge.explain import explain_file
-from caloforge.metrics.memorisation import DEFINITIONS
+from caloforge.metrics.multivariate.memorisation import DEFINITIONS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "explain.md").read_text()
 

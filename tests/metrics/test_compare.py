@@ -12,7 +12,7 @@ import pytest
 from caloforge.data import ShowerSample, load_sample
 from caloforge.errors import ConfigError, DataFormatError, GeometryError
 from caloforge.metrics import METRICS, Comparison, compare, make_trial
-from caloforge.metrics.floor import HALVES, ONE_AGAINST_ONE, TWO_AGAINST_TWO
+from caloforge.metrics.statistics.floor import HALVES, ONE_AGAINST_ONE, TWO_AGAINST_TWO
 
 if TYPE_CHECKING:
     from caloforge.geometry import DetectorGeometry

@@ -8,7 +8,7 @@ import pytest
 from caloforge.data import ShowerSample, load_sample
 from caloforge.errors import GeometryError
 from caloforge.metrics.distortions import distortions
-from caloforge.metrics.observables import measure, observables
+from caloforge.metrics.shower.catalogue import measure, observables
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from caloforge.geometry import load_geometry
-from caloforge.metrics import (
-    Definition,
-    coactivation,
-    correlations,
-    diversity,
-    histograms,
-    observables,
-    quantiles,
-    response,
-)
+from caloforge.metrics import Definition
+from caloforge.metrics.conditional import coactivation, diversity, quantiles, response
+from caloforge.metrics.one_dimensional import correlations, histograms
+from caloforge.metrics.shower.catalogue import observables
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILES = {

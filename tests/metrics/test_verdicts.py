@@ -12,10 +12,10 @@ from caloforge.geometry import load_geometry
 from caloforge.metrics import Measured, make_trial
 from caloforge.metrics.assessment import Test
 from caloforge.metrics.distortions import distortions
-from caloforge.metrics.exchange import EXCHANGE_DEFINITIONS, exchange_tests
 from caloforge.metrics.figures import Figure, Scores
 from caloforge.metrics.results import METRICS
 from caloforge.metrics.settings import Settings
+from caloforge.metrics.statistics.exchange import EXCHANGE_DEFINITIONS, exchange_tests
 from caloforge.metrics.suites import DEFINITIONS
 from caloforge.metrics.verdicts import differences, give_verdict, with_p_values
 

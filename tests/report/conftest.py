@@ -9,10 +9,10 @@ import pytest
 
 from caloforge.metrics import Curve, Definition, Figure, Measured
 from caloforge.metrics.assessment import Assessment, Difference
-from caloforge.metrics.exchange import EXCHANGE_DEFINITIONS, exchange_tests
 from caloforge.metrics.regions import find_regions
 from caloforge.metrics.results import METRICS
 from caloforge.metrics.settings import Settings
+from caloforge.metrics.statistics.exchange import EXCHANGE_DEFINITIONS, exchange_tests
 from caloforge.metrics.verdicts import give_verdict
 from caloforge.report import Evaluation, evaluate_samples
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
-from caloforge.metrics.observables import measure, observables
+from caloforge.metrics.shower.catalogue import measure, observables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,7 +28,7 @@ from common import (
 )
 
 from caloforge.errors import SimulationError
-from caloforge.metrics.observables import measure, observables
+from caloforge.metrics.shower.catalogue import measure, observables
 
 if TYPE_CHECKING:
     import argparse

@@ -25,7 +25,7 @@ import numpy as np
 from scipy import stats
 
 from caloforge.metrics import Measured
-from caloforge.metrics.permutation import permuted_labels
+from caloforge.metrics.statistics.permutation import permuted_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

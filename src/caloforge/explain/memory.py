@@ -8,8 +8,8 @@ import numpy as np
 
 from caloforge.data import ShowerFile, read_showers, resolve, split_rows
 from caloforge.errors import CaloforgeError, GeometryError
-from caloforge.metrics.memorisation import Memory, check_memory
-from caloforge.metrics.nearest import Nearest, centred, nearest
+from caloforge.metrics.multivariate.memorisation import Memory, check_memory
+from caloforge.metrics.multivariate.nearest import Nearest, centred, nearest
 
 if TYPE_CHECKING:
     from pathlib import Path

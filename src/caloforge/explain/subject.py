@@ -11,7 +11,8 @@ import torch
 
 from caloforge.data.dataset import ShowerDataset
 from caloforge.generation.counts import draw_counts, to_detector
-from caloforge.metrics import measure, observables
+from caloforge.metrics import measure
+from caloforge.metrics.shower.catalogue import observables
 from caloforge.types import LatentGenerator
 
 if TYPE_CHECKING:

@@ -1,10 +1,7 @@
 """How close generated showers are to full simulation; knows showers, no model and no file."""
 
 from caloforge.metrics.compare import compare
-from caloforge.metrics.distances import Measured, wasserstein_1d
 from caloforge.metrics.figures import Curve, Definition, Figure, Finding, Scores
-from caloforge.metrics.observables import Observable, measure, observables
-from caloforge.metrics.pairing import Incidents, Pairing, pair
 from caloforge.metrics.results import (
     METRICS,
     ChannelFigure,
@@ -12,8 +9,11 @@ from caloforge.metrics.results import (
     ObservableFigure,
     Row,
 )
-from caloforge.metrics.samples import make_trial
-from caloforge.metrics.trial import Side, Trial
+from caloforge.metrics.samples.making import make_trial
+from caloforge.metrics.samples.pairing import Incidents, Pairing, pair
+from caloforge.metrics.samples.trial import Side, Trial
+from caloforge.metrics.shower.catalogue import Observable, measure, observables
+from caloforge.metrics.statistics.distances import Measured, wasserstein_1d
 
 __all__ = [
     "METRICS",

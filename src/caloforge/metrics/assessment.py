@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from caloforge.metrics.distances import Measured
     from caloforge.metrics.figures import Curve, Definition, Figure
     from caloforge.metrics.results import Comparison
+    from caloforge.metrics.statistics.distances import Measured
 
 LEVEL = 0.01
 COMPATIBLE = "compatible with full simulation"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.errors import ConfigError
-from caloforge.metrics.conditional import repeat_weights
-from caloforge.metrics.floor import MAX_REPEATS
-from caloforge.metrics.pairing import rows_by_repeat
+from caloforge.metrics.conditional.channels import repeat_weights
+from caloforge.metrics.conditional.rows import make_rows
 from caloforge.metrics.results import Comparison
-from caloforge.metrics.rows import make_rows
+from caloforge.metrics.samples.pairing import rows_by_repeat
+from caloforge.metrics.statistics.floor import MAX_REPEATS
 
 if TYPE_CHECKING:
-    from caloforge.metrics.trial import Trial
+    from caloforge.metrics.samples.trial import Trial
 
 
 def compare(trial: Trial, *, rng: np.random.Generator, n_bootstrap: int = 200) -> Comparison:

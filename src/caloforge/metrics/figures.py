@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from caloforge.metrics.distances import Measured
+    from caloforge.metrics.statistics.distances import Measured
 
 GROUPS = {
     "talk": "The talk's metrics",
@@ -171,9 +171,10 @@ class Curve:
 class Scores:
     """A number for each shower that should not know where the shower comes from.
 
-    Made out of fold: no shower has a share in the rule that scored it, nor has another shower
-    of its particle. Labels are then exchangeable within a particle if the generator is right,
-    and the rank sum of the scores has a permutation p-value.
+    No shower may have a share in the rule that scored it, nor another shower of its particle,
+    and rules must go one way: if the showers of two particles score each other, permuted labels
+    understate the spread (`classifier.one_way`). Then labels are exchangeable within a particle
+    if the generator is right, and the rank sum of the scores has a permutation p-value.
 
     Attributes:
         metric: Metric that they belong to.

@@ -24,19 +24,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from caloforge.metrics.assessment import Region
-from caloforge.metrics.bootstrap import draw_counts, measured, ratio, weighted_mean
-from caloforge.metrics.floor import MAX_REPEATS, distances_over_pairings
-from caloforge.metrics.pairing import rows_by_repeat
-from caloforge.metrics.permutation import PValues, p_values
+from caloforge.metrics.samples.pairing import rows_by_repeat
+from caloforge.metrics.statistics.bootstrap import draw_counts, measured, ratio, weighted_mean
+from caloforge.metrics.statistics.floor import MAX_REPEATS, distances_over_pairings
+from caloforge.metrics.statistics.permutation import PValues, p_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from caloforge.metrics.distances import Measured
+    from caloforge.metrics.samples.trial import Side, Trial
     from caloforge.metrics.settings import Settings
-    from caloforge.metrics.trial import Side, Trial
+    from caloforge.metrics.statistics.distances import Measured
 
     Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from caloforge.metrics.distances import Measured
+    from caloforge.metrics.statistics.distances import Measured
 
 FORMAT = "caloforge-metrics"
 VERSION = 2

@@ -9,34 +9,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.errors import ConfigError, did_you_mean
-from caloforge.metrics import (
+from caloforge.metrics.assessment import Assessment
+from caloforge.metrics.compare import compare
+from caloforge.metrics.conditional import coactivation, diversity, quantiles, response
+from caloforge.metrics.multivariate import (
     challenge,
     classifier,
-    coactivation,
-    correlations,
-    diversity,
     feature_networks,
     frechet,
-    histograms,
-    impact,
     kernels,
     manifold,
     memorisation,
-    neutrons,
-    peaks,
-    quantiles,
-    response,
     sample_size,
     sliced,
-    speed,
-    towers,
 )
-from caloforge.metrics.assessment import Assessment
-from caloforge.metrics.compare import compare
-from caloforge.metrics.exchange import EXCHANGE_DEFINITIONS, exchange_tests
+from caloforge.metrics.one_dimensional import correlations, histograms
+from caloforge.metrics.physics import impact, neutrons, peaks, speed, towers
 from caloforge.metrics.regions import find_regions
 from caloforge.metrics.results import METRICS
 from caloforge.metrics.settings import Settings
+from caloforge.metrics.statistics.exchange import EXCHANGE_DEFINITIONS, exchange_tests
 from caloforge.metrics.verdicts import differences, give_verdict, with_p_values
 
 if TYPE_CHECKING:
@@ -46,7 +38,7 @@ if TYPE_CHECKING:
     from caloforge.data import ShowerSample
     from caloforge.geometry import DetectorGeometry
     from caloforge.metrics.figures import Curve, Definition, Figure, Finding, Scores
-    from caloforge.metrics.trial import Trial
+    from caloforge.metrics.samples.trial import Trial
 
     Measure = Callable[[Trial, Settings, np.random.Generator], Finding]
     Say = Callable[[str, int, int], None]

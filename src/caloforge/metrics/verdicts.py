@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from caloforge.metrics.assessment import COMPATIBLE, LEVEL, Difference, Verdict
-from caloforge.metrics.distances import Measured
+from caloforge.metrics.statistics.distances import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

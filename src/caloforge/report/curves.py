@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.metrics.trial import REFERENCE as FULL
+from caloforge.metrics.samples.trial import REFERENCE as FULL
 from caloforge.report.style import (
     REFERENCE,
     colour,

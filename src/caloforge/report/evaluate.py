@@ -13,7 +13,7 @@ from caloforge.data import ShowerSample, read_showers, resolve
 from caloforge.errors import GeometryError
 from caloforge.metrics import METRICS, Comparison, Trial, compare, make_trial
 from caloforge.metrics.assessment import Assessment
-from caloforge.metrics.observables import MAX_LAYERS
+from caloforge.metrics.shower.catalogue import MAX_LAYERS
 from caloforge.metrics.suites import assess, find_suite
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from caloforge.metrics import Side
     from caloforge.metrics.assessment import Region
-    from caloforge.metrics.trial import Trial
+    from caloforge.metrics.samples.trial import Trial
 
     Pair = tuple[tuple[Side, tuple[int, ...], str], ...]
 

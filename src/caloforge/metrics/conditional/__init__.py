@@ -1,0 +1,1 @@
+"""Repeated showers of one incident particle."""

@@ -1,0 +1,1 @@
+"""All observables, or all cells, at once."""

@@ -1,0 +1,1 @@
+"""One observable at a time."""

@@ -1,0 +1,1 @@
+"""What an analysis would see, and how fast showers are made."""

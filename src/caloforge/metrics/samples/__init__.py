@@ -1,0 +1,1 @@
+"""Which showers are compared: particles paired, cut applied, observables measured."""

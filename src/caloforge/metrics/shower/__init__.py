@@ -1,0 +1,1 @@
+"""One number per shower, named and with a unit."""

@@ -1,0 +1,1 @@
+"""Errors, floors and p-values: resampling and permutation of incident particles."""

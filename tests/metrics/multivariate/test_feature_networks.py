@@ -1,0 +1,159 @@
+"""FID: the networks that come along, and users' ONNX networks, good and bad."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tests.metrics.toy_trials import tiny_trials, zn_trial
+
+from caloforge.data import load_sample
+from caloforge.errors import ConfigError, DataFormatError, MissingExtraError
+from caloforge.geometry import load_geometry
+from caloforge.metrics.multivariate import feature_networks
+from caloforge.metrics.multivariate.feature_networks import (
+    fid_section,
+    load_network,
+    network_names,
+    network_of,
+)
+from caloforge.metrics.multivariate.onnx_features import onnx_features
+from caloforge.metrics.settings import Settings
+
+QUICK = Settings(n_bootstrap=20, n_draws=1)
+FOLDER = feature_networks._folder()
+
+
+def write_onnx(
+    path: Path, shape: list, *, divide: bool = False, dtype=TensorProto.FLOAT
+) -> Path:
+    """A network of three features: fixed sums of cells (over the photon sum, if divided)."""
+    n_cells = int(np.prod([s for s in shape if isinstance(s, int)]))
+    weights = np.random.default_rng(0).random((n_cells, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["showers"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "weights"], ["sums"]),
+    ]
+    if divide:
+        nodes += [
+            helper.make_node("ReduceSum", ["flat", "axes"], ["total"]),
+            helper.make_node("Div", ["sums", "total"], ["features"]),
+        ]
+    else:
+        nodes.append(helper.make_node("Identity", ["sums"], ["features"]))
+    graph = helper.make_graph(
+        nodes,
+        "features",
+        [helper.make_tensor_value_info("showers", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 3])],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array([1], dtype=np.int64), "axes"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["zn-v1", "zp-v1", "cylinder-v1"])
+def test_networks_are_small_documented_and_of_train_samples_only(name: str) -> None:
+    assert name in network_names()
+    network = load_network(name)
+    assert (FOLDER / f"{name}.safetensors").stat().st_size <= 400_000
+    card = network.card
+    assert card["data"] == f"{name[:-3]}-train (full simulation)"
+    assert card["validation_particles"] > 200
+    assert card["validation"]["R2 of log energy"] > 0.8
+    assert load_geometry(name[:-3]).same_cells(
+        type(load_geometry("zn")).from_dict(card["geometry"], source=name)
+    )
+
+
+def test_features_are_standardised_and_the_same_in_batches() -> None:
+    showers = load_sample("zn-test").showers[:1100]
+    network = load_network("zn-v1")
+    features = network.features(showers)
+    assert features.shape == (1100, 32)
+    assert np.abs(features.mean(axis=0)).max() < 1
+    assert 0.5 < np.median(features.std(axis=0)) < 2
+    np.testing.assert_allclose(network.features(showers[700:702]), features[700:702], atol=1e-4)
+    assert np.isfinite(network.features(np.zeros_like(showers[:3]))).all()
+
+
+def test_a_changed_file_is_refused(tmp_path, monkeypatch) -> None:
+    card = (FOLDER / "zn-v1.json").read_text()
+    content = bytearray((FOLDER / "zn-v1.safetensors").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "zn-v1.json").write_text(card)
+    (tmp_path / "zn-v1.safetensors").write_bytes(content)
+    monkeypatch.setattr(feature_networks, "_folder", lambda: tmp_path)
+    with pytest.raises(DataFormatError, match="SHA-256"):
+        load_network("zn-v1")
+
+
+def test_zn() -> None:
+    figures = fid_section(zn_trial(), QUICK, np.random.default_rng(0)).figures
+    found = {figure.sample: figure for figure in figures}
+    same = found["same"]
+    assert same.target == "zn-v1"
+    assert same.n == 440
+    spread = np.hypot(same.value.error, same.floor.error)
+    assert abs(same.value.value - same.floor.value) < 4 * spread
+    assert found["brighter"].value.value > same.value.value + 3 * same.value.error
+
+
+def test_other_cells_have_no_figure_but_a_note(toy_grid, toy_cylinder, toy_sample) -> None:
+    for trial in tiny_trials(toy_grid, toy_cylinder, toy_sample):
+        assert network_of(trial.geometry) is None
+        (figure,) = fid_section(trial, QUICK, np.random.default_rng(0)).figures
+        assert figure.value is None
+        assert "no feature network for the cells of 'toy-" in figure.note
+
+
+@pytest.mark.parametrize("shape", [["n", 1936], ["n", 44, 44], ["n", 1, 44, 44]])
+def test_a_network_of_the_user(tmp_path, shape) -> None:
+    path = write_onnx(tmp_path / "mine.onnx", shape)
+    trial = zn_trial()
+    trial = replace(trial, generated=trial.generated[:1])
+    (found,) = onnx_features(path, [trial.reference.showers], trial.geometry)
+    weights = np.random.default_rng(0).random((1936, 3)).astype(np.float32)
+    np.testing.assert_allclose(found, trial.reference.showers @ weights, rtol=1e-4, atol=1e-4)
+    figures = fid_section(trial, replace(QUICK, network=path), np.random.default_rng(0)).figures
+    assert [figure.target for figure in figures] == ["zn-v1", "mine"]
+    assert figures[1].value.value > 0
+
+
+def test_bad_networks_are_named(tmp_path, monkeypatch) -> None:
+    geometry = load_geometry("zn")
+    showers = np.ones((3, 1936), dtype=np.uint16)
+    showers[1] = 0
+
+    def of(path: Path) -> None:
+        onnx_features(path, [showers], geometry)
+
+    with pytest.raises(ConfigError, match="no such file"):
+        of(tmp_path / "missing.onnx")
+    text = tmp_path / "text.onnx"
+    text.write_text("no network")
+    with pytest.raises(DataFormatError, match=r"text\.onnx: found no network .* export it"):
+        of(text)
+    with pytest.raises(ConfigError, match=r"found input .* one of float, \(batch, 1936"):
+        of(write_onnx(tmp_path / "other.onnx", ["n", 100]))
+    with pytest.raises(ConfigError, match="with a free batch"):
+        of(write_onnx(tmp_path / "fixed.onnx", [1, 1936]))
+    with pytest.raises(DataFormatError, match="not finite"):
+        of(write_onnx(tmp_path / "divide.onnx", ["n", 1936], divide=True))
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"install caloforge\[onnx\]"):
+        of(tmp_path / "fixed.onnx")
+
+
+def test_cards_are_json_of_one_shape() -> None:
+    cards = [json.loads((FOLDER / f"{name}.json").read_text()) for name in network_names()]
+    assert len({tuple(card) for card in cards}) == 1
