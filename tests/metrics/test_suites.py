@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from caloforge.errors import ConfigError
 from caloforge.metrics import make_trial
 from caloforge.metrics.figures import GROUPS
+from caloforge.metrics.multivariate import challenge
+from caloforge.metrics.settings import Settings
 from caloforge.metrics.suites import DEFINITIONS, SUITES, assess, find_suite
 
 
@@ -53,11 +56,19 @@ def test_same_seed_same_figures(grid_trial) -> None:
     assert first != other
 
 
+SMALL = Settings(
+    n_bootstrap=10, n_permutations=99, n_draws=1, n_seeds=1, n_folds=2, max_showers=100
+)
+
+
 @pytest.mark.parametrize("suite", SUITES)
 @pytest.mark.parametrize("repeats", [1, 4])
 def test_tiny_samples_of_both_kinds(
-    toy_grid, toy_cylinder, toy_sample, suite: str, repeats: int
+    toy_grid, toy_cylinder, toy_sample, monkeypatch, suite: str, repeats: int
 ) -> None:
+    short = partial(challenge.challenge_network, epochs=1)
+    monkeypatch.setattr(challenge, "challenge_network", short)
+    monkeypatch.setitem(SUITES, suite, replace(SUITES[suite], settings=SMALL))
     for geometry in (toy_grid, toy_cylinder):
         reference = toy_sample(geometry, 24, repeats=repeats)
         other = replace(reference, showers=reference.showers[::-1].copy())

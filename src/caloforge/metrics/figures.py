@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -122,6 +122,21 @@ class Figure:
         for key, measured in (("value", self.value), ("floor", self.floor)):
             table[key] = None if measured is None else measured.as_dict()
         return table
+
+
+def headlines(figures: Sequence[Figure], definitions: Mapping[str, Definition]) -> list[Figure]:
+    """The figures that a reader looks for first, as far as they are defined.
+
+    Of each headline metric that of the whole; where there is none, as for a classifier of
+    observables or of cells, that of its first target.
+    """
+    targets: dict[str, list[str]] = {}
+    for figure in figures:
+        definition = definitions.get(figure.metric)
+        if definition is not None and definition.headline and figure.value is not None:
+            targets.setdefault(figure.metric, []).append(figure.target)
+    shown = {name: "" if "" in found else found[0] for name, found in targets.items()}
+    return [f for f in figures if shown.get(f.metric) == f.target]
 
 
 @dataclass(frozen=True)

@@ -239,10 +239,11 @@ def assess(
         curves += finding.curves
         scores += finding.scores
     tests = []
+    labels = {name: definition.label for name, definition in DEFINITIONS.items()}
     for side in trial.generated:
         # The same permutations for every sample: names play no part in the verdict.
         rng = stream("permutation tests")
-        tests.append(exchange_tests(trial, side, scores, settings, rng))
+        tests.append(exchange_tests(trial, side, scores, settings, rng, labels))
     regions = [] if verdict_only else find_regions(trial, settings, stream("regions"))
     every = [test for family in tests for test in family]
     return Assessment(

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from caloforge.metrics.assessment import COMPATIBLE, LEVEL, Difference, Verdict
+from caloforge.metrics.figures import headlines
 from caloforge.metrics.statistics.distances import Measured
 
 if TYPE_CHECKING:
@@ -68,15 +69,15 @@ def with_p_values(figures: Sequence[Figure], tests: Sequence[Test]) -> list[Figu
 def differences(
     figures: Sequence[Figure], definitions: Mapping[str, Definition]
 ) -> tuple[Difference, ...]:
-    """Compare every two generated samples in every headline figure of the whole.
+    """Compare every two generated samples in every headline figure.
 
     Particles are resampled for both at once, so what they have in common drops out. The p-value
     is two-sided, from the normal distribution with the error of the difference: figures are
     means over particles.
     """
-    whole = [f for f in figures if f.target == "" and f.replicas is not None]
+    whole = [f for f in headlines(figures, definitions) if f.replicas is not None]
     result = []
-    for metric in dict.fromkeys(f.metric for f in whole if definitions[f.metric].headline):
+    for metric in dict.fromkeys(f.metric for f in whole):
         for one, two in combinations([f for f in whole if f.metric == metric], 2):
             if one.value is None or two.value is None:
                 continue
@@ -90,7 +91,7 @@ def differences(
             result.append(
                 Difference(
                     metric=metric,
-                    target="",
+                    target=one.target,
                     first=one.sample,
                     second=two.sample,
                     difference=Measured(shift, error, one.value.unit),

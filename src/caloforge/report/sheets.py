@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from caloforge.metrics.assessment import LEVEL
-from caloforge.metrics.figures import GROUPS
+from caloforge.metrics.figures import GROUPS, headlines
 from caloforge.report.tables import MISSING, cell
 
 if TYPE_CHECKING:
@@ -68,15 +68,7 @@ class Sheet:
 
 def headline_sheet(content: Content) -> Sheet:
     """The figures that a reader looks for first, as far as these showers define them."""
-    defined = {f.metric for f in content.outcome.figures if not f.target and f.value}
-    chosen = [
-        f
-        for f in content.outcome.figures
-        if f.metric in content.definitions
-        and content.definitions[f.metric].headline
-        and f.target == ""
-        and f.metric in defined
-    ]
+    chosen = headlines(content.outcome.figures, content.definitions)
     return _figure_sheet("headline", "Figures of merit", chosen, content)
 
 

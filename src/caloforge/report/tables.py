@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from caloforge.metrics import METRICS
+from caloforge.metrics.figures import headlines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,25 +129,26 @@ def print_comparison(
             console.print(f"[bold]{escape(name)}[/bold]: {escape(sentence)}")
     for verdict in evaluation.outcome.verdicts:
         ink = "green" if verdict.compatible else "red"
+        worst = "" if verdict.worst is None else f", most: {verdict.worst.label}"
         console.print(
             f"[bold]{escape(verdict.sample)}[/bold]: [{ink}]{verdict.text}[/{ink}] "
-            f"({verdict.n_rejected} of {verdict.n_tests} tests reject)"
+            f"({verdict.n_rejected} of {verdict.n_tests} tests reject{escape(worst)})"
         )
 
 
 def _headlines(evaluation: Evaluation) -> list[list[str]]:
     """Further figures of a suite that belong into the first table, one line each."""
     outcome = evaluation.outcome
-    chosen = {d.name: d for d in outcome.definitions if d.headline and d.name not in METRICS}
+    chosen = {d.name: d for d in outcome.definitions if d.name not in METRICS}
     lines: dict[str, dict[str, Figure]] = {}
-    for figure in outcome.figures:
-        if figure.metric in chosen and figure.target == "":
-            lines.setdefault(figure.metric, {})[figure.sample] = figure
+    for figure in headlines(outcome.figures, chosen):
+        lines.setdefault(figure.metric, {})[figure.sample] = figure
     rows = []
     for name, found in lines.items():
         first = next(iter(found.values()))
         unit = first.value.unit if first.value is not None else ""
-        label = f"{chosen[name].label} [{unit}]" if unit else chosen[name].label
+        label = f"{chosen[name].label}, {first.target}" if first.target else chosen[name].label
+        label = f"{label} [{unit}]" if unit else label
         values = [found.get(row.name) for row in evaluation.comparison.generated]
         rows.append(
             [label, cell(first.floor), *(cell(None if f is None else f.value) for f in values)]

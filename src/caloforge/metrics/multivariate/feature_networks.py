@@ -54,6 +54,7 @@ FID = Definition(
         "What the network did not need for its task; everything beyond means and covariances "
         "of its features; conditions. Figures of different networks do not compare."
     ),
+    headline=True,
 )
 DEFINITIONS = (FID,)
 

@@ -51,6 +51,7 @@ FPD = Definition(
     source="Kansal et al. (2022), arXiv 2211.10295",
     bias="Upwards, about c/n with the same c for floor and generator: compare at equal n only.",
     blind="Everything beyond means and covariances of the observables; conditions.",
+    headline=True,
 )
 FPD_INFINITY = Definition(
     name="fpd_infinity",

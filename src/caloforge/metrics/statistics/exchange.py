@@ -35,7 +35,7 @@ from caloforge.metrics.statistics import contrasts
 from caloforge.metrics.statistics.permutation import p_values, permuted_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -157,6 +157,7 @@ def exchange_tests(
     scores: Sequence[Scores],
     settings: Settings,
     rng: np.random.Generator,
+    labels: Mapping[str, str] = LABELS,
 ) -> tuple[Test, ...]:
     """Test one generated sample against the reference in every way.
 
@@ -166,6 +167,7 @@ def exchange_tests(
         scores: Scores of classifiers; those of other samples are passed over.
         settings: Number of permutations, largest sample for distances.
         rng: Source of the permutations.
+        labels: Names of metrics for people, for those of the scores.
 
     Returns:
         The tests, most significant first.
@@ -174,9 +176,9 @@ def exchange_tests(
     particle = np.concatenate((reference.particle, side.particle))
     order = np.argsort(particle, kind="stable")
     generated = np.arange(particle.size) >= len(reference)
-    labels = permuted_labels(generated[order], particle[order], settings.n_permutations, rng)
+    permuted = permuted_labels(generated[order], particle[order], settings.n_permutations, rng)
     start = np.searchsorted(particle[order], np.arange(trial.n_particles))
-    labelling = contrasts.Labelling(labels, start)
+    labelling = contrasts.Labelling(permuted, start)
 
     def pooled(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
         return np.concatenate((first, second))[order]
@@ -220,7 +222,7 @@ def exchange_tests(
         if score.sample == side.name:
             column = pooled(score.reference, score.generated)
             family.add(score.metric, [score.target], contrasts.rank_shift(labelling, column))
-    return _tests(family, side.name, trial)
+    return _tests(family, side.name, trial, labels)
 
 
 def _regions(trial: Trial) -> NDArray[np.int64]:
@@ -231,9 +233,9 @@ def _regions(trial: Trial) -> NDArray[np.int64]:
     return number
 
 
-def _label(metric: str, target: str, trial: Trial) -> str:
+def _label(metric: str, target: str, trial: Trial, names: Mapping[str, str]) -> str:
     """For people: ``"W1, width x"``."""
-    name = LABELS.get(metric, metric.replace("_", " "))
+    name = names.get(metric, metric)
     labels = {shape.name: shape.label.lower() for shape in trial.shapes}
     return f"{name}, {labels.get(target, target)}" if target else name
 
@@ -279,7 +281,9 @@ def _energy_distance(
     return np.sqrt(np.maximum(found, 0.0))[:, None]
 
 
-def _tests(family: _Family, sample: str, trial: Trial) -> tuple[Test, ...]:
+def _tests(
+    family: _Family, sample: str, trial: Trial, labels: Mapping[str, str]
+) -> tuple[Test, ...]:
     if not family.values:  # the samples are equal, shower by shower
         return ()
     statistics = np.stack(family.values)
@@ -290,7 +294,7 @@ def _tests(family: _Family, sample: str, trial: Trial) -> tuple[Test, ...]:
             metric=metric,
             target=target,
             sample=sample,
-            label=_label(metric, target, trial),
+            label=_label(metric, target, trial, labels),
             statistic=float(statistics[k, 0]),
             floor=float(floor[k]),
             p=float(found.raw[k]),
