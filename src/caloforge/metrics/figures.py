@@ -128,12 +128,15 @@ def headlines(figures: Sequence[Figure], definitions: Mapping[str, Definition]) 
     """The figures that a reader looks for first, as far as they are defined.
 
     Of each headline metric that of the whole; where there is none, as for a classifier of
-    observables or of cells, that of its first target.
+    observables or of cells, that of its first target. Physics figures of single bins are not
+    for a headline.
     """
     targets: dict[str, list[str]] = {}
     for figure in figures:
         definition = definitions.get(figure.metric)
-        if definition is not None and definition.headline and figure.value is not None:
+        if definition is None or not definition.headline or figure.value is None:
+            continue
+        if definition.group != "physics" or figure.target == "":
             targets.setdefault(figure.metric, []).append(figure.target)
     shown = {name: "" if "" in found else found[0] for name, found in targets.items()}
     return [f for f in figures if shown.get(f.metric) == f.target]
