@@ -7,7 +7,8 @@ ZN, neutrons of 100 GeV in it, and ZP: tuned e2e Sinkhorn autoencoder, tuned VAE
 training shower, in the `full` suite (neutrons: `zdc`). Cylinder (mesh of the CaloChallenge's
 data set 2): VAE and nearest shower in the `calochallenge` suite, all by way of files in the
 challenge's layout, which know no particle but its energy: repeats are found by equal energies.
-Models are trained on the training samples and see no test shower. Each detector leaves its metrics.json in validation/results/evaluation/.
+Models are trained on the training samples and see no test shower. Each detector leaves its
+metrics.json in validation/results/evaluation/.
 """
 
 from __future__ import annotations

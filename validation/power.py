@@ -29,6 +29,7 @@ SIZES = (20, 40, 80, 160, 320, 440)
 N_SPLITS = 20
 N_PASSES = 100
 LEVEL = 0.01
+LARGE = 1000.0  # for a difference without any error
 
 
 def split(sample, seed: int, n_particles: int):
@@ -102,7 +103,8 @@ def study_full(found: dict, save) -> None:
             if figure.value is None or figure.floor is None:
                 continue
             error = np.hypot(figure.value.error, figure.floor.error)
-            pull = abs(figure.value.value - figure.floor.value) / error if error > 0 else 0.0
+            shift = abs(figure.value.value - figure.floor.value)
+            pull = shift / error if error > 0 else LARGE * float(shift > 0)
             pulls[figure.metric] = max(pulls.get(figure.metric, 0.0), round(float(pull), 2))
         found[name] = {
             "verdict": verdict.text,
