@@ -130,7 +130,7 @@ def test_dictionary_says_what_was_compared(toy_grid, toy_sample) -> None:
     assert json.loads(json.dumps(table, allow_nan=False)) == table
     assert (table["format"], table["version"]) == ("caloforge-metrics", 2)
     assert set(table) == {
-        "format", "version", "reference", "geometry", "unit", "convention", "channels", "cut",
+        "format", "version", "reference", "geometry", "unit", "convention", "channels", "cut", "passing",
         "pairing", "n_particles", "n_particles_reference", "design", "matched_floor",
         "n_compared", "n_bootstrap", "samples",
     }  # fmt: skip

@@ -16,7 +16,7 @@ from caloforge.metrics.figures import Figure, Scores
 from caloforge.metrics.results import METRICS
 from caloforge.metrics.settings import Settings
 from caloforge.metrics.statistics.exchange import EXCHANGE_DEFINITIONS, exchange_tests
-from caloforge.metrics.suites import DEFINITIONS
+from caloforge.metrics.suites import DEFINITIONS, assess
 from caloforge.metrics.verdicts import differences, give_verdict, with_p_values
 
 FEW = Settings(n_permutations=199)
@@ -83,6 +83,63 @@ def test_full_simulation_passes_on_every_sample() -> None:
     for name in ("zn-test", "zp-test", "cylinder-test"):
         verdict, tests = judge(*halves(load_sample(name), seed=1))
         assert verdict.compatible, (name, tests[0])
+
+
+def test_particles_that_are_alike_pass() -> None:
+    """No empty shower: what is constant but for rounding must not be tested."""
+    sample = load_sample("zn-neutron-option1")
+    for seed in range(6):
+        verdict, tests = judge(*halves(sample, seed, 2, 4), seed=seed)
+        assert verdict.compatible, tests[0]
+        assert "empty" not in {t.target for t in tests}
+
+
+def test_floor_is_that_of_independent_full_simulation() -> None:
+    """Floors from parts of the reference agree with statistics of samples of that size."""
+    sample = load_sample("zn-test")
+    ratios: dict[tuple[str, str], list[float]] = {}
+    for seed in range(12):
+        for test in judge(*halves(sample, seed), Settings(n_permutations=19), seed)[1]:
+            ratios.setdefault((test.metric, test.target), []).append(test.excess + 1)
+    means = np.array([np.mean(values) for values in ratios.values()])
+    assert np.median(means) == pytest.approx(1, abs=0.1)
+
+
+def test_excess_measures_the_distance_and_does_not_saturate() -> None:
+    reference, other = halves(load_sample("zn-test"), seed=2)
+    found = []
+    for factor in (2, 10):
+        brighter = replace(other, showers=other.showers * np.uint16(factor))
+        _, tests = judge(reference, brighter)
+        by_name = {(t.metric, t.target): t.excess for t in tests}
+        found.append(by_name["w1_observable", "total"])
+    assert found[1] / found[0] == pytest.approx(9, rel=0.2)
+
+
+def test_a_cut_does_not_hide_lost_showers() -> None:
+    reference, other = halves(load_sample("zn-test"), seed=2)
+    showers = other.showers.copy()
+    showers[other.particles.kinds() == "gamma"] = 0
+    rng = np.random.default_rng(0)
+    for made, lost in ((replace(other, showers=showers), True), (other, False)):
+        trial = make_trial(reference, {"a": made}, rng=rng, cut=1.0)
+        tests = exchange_tests(trial, trial.generated[0], [], FEW, rng)
+        passing = [t for t in tests if t.metric == "passing"]
+        assert (passing[0].p_adjusted <= 0.01) == lost
+        assert give_verdict("a", tests).compatible != lost
+
+
+def test_verdict_does_not_depend_on_the_other_samples() -> None:
+    reference, other = halves(load_sample("zp-test"), seed=1)
+    first, second = (
+        assess(
+            make_trial(reference, samples, rng=np.random.default_rng(0)),
+            "zdc",
+            verdict_only=True,
+        )
+        for samples in ({"a": other}, {"b": reference, "a": other})
+    )
+    assert [t for t in second.tests if t.sample == "a"] == list(first.tests)
 
 
 @pytest.mark.slow

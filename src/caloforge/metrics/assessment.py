@@ -24,8 +24,10 @@ class Test:
         sample: Name of the generated sample.
         label: For people, e.g. ``"W1 of the photon sum"``.
         statistic: From the samples as they are.
-        floor: Mean of the statistic with labels permuted within the incident particles: full
-            simulation against itself.
+        floor: Mean of the statistic between random parts of the reference's showers of each
+            particle, scaled to the size of the test: full simulation against itself. Without
+            repeats of the reference: its mean with labels permuted within the particles, which
+            is larger the worse the generator is.
         p: Permutation p-value.
         p_adjusted: The same, adjusted for all tests of the sample.
         excess: ``statistic / floor - 1``: worse by so many floors.

@@ -11,6 +11,7 @@ from caloforge.metrics.conditional.channels import repeat_weights
 from caloforge.metrics.conditional.rows import make_rows
 from caloforge.metrics.results import Comparison
 from caloforge.metrics.samples.pairing import rows_by_repeat
+from caloforge.metrics.samples.trial import REFERENCE
 from caloforge.metrics.statistics.floor import MAX_REPEATS
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def compare(trial: Trial, *, rng: np.random.Generator, n_bootstrap: int = 200) -
         convention=trial.channels.convention,
         channels=trial.channels.names,
         cut=trial.cut,
+        passing=_passing(trial),
         pairing=trial.pairing,
         n_particles=trial.n_particles,
         n_particles_reference=trial.n_particles_reference,
@@ -71,3 +73,11 @@ def compare(trial: Trial, *, rng: np.random.Generator, n_bootstrap: int = 200) -
         n_bootstrap=n_bootstrap,
         rows=rows,
     )
+
+
+def _passing(trial: Trial) -> dict[str, float]:
+    shares = {name: flags.share(generated=True) for name, flags in trial.before_cut.items()}
+    if not shares:
+        return {}
+    full = next(iter(trial.before_cut.values())).share(generated=False)
+    return {REFERENCE: full, **shares}

@@ -79,7 +79,7 @@ class Figure:
             no such thing, as for a speed.
         n: Showers on either side of the estimator.
         tolerance: Largest acceptable distance from the ideal, where a pass is asked for.
-        p: Permutation p-value of the test of this figure, if it is tested.
+        p: Permutation p-value of the test of this quantity with all showers, if there is one.
         p_adjusted: The same, adjusted for all tests of the comparison.
         note: What else must be said, e.g. ``"5 folds, 2 seeds"``.
         replicas: Estimates in all resamplings ``(1 + resampling,)``, for differences between

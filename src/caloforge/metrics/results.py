@@ -219,6 +219,7 @@ class Comparison:
         convention: Convention of the channels.
         channels: Names of the channels.
         cut: Least total response of the showers that take part, in both samples; 0 is no cut.
+        passing: Share of the showers of each sample that pass it; empty if all do.
         pairing: ``"incident id"`` or ``"identical properties"``.
         n_particles: Incident particles that take part.
         n_particles_reference: Incident particles of the reference, before cut and pairing.
@@ -235,6 +236,7 @@ class Comparison:
     convention: str
     channels: tuple[str, ...]
     cut: float
+    passing: Mapping[str, float]
     pairing: str
     n_particles: int
     n_particles_reference: int
@@ -281,6 +283,9 @@ class Comparison:
     def statement(self) -> str:
         """What must be said beside every number: convention, cut, sizes, pairing, design."""
         cut = f"total response >= {self.cut:g} {self.unit}" if self.cut > 0 else "no cut"
+        if self.passing:
+            shares = ", ".join(f"{name} {share:.1%}" for name, share in self.passing.items())
+            cut = f"{cut} (passed by: {shares})"
         floor = "matched floor" if self.matched_floor else "unmatched floor"
         return (
             f"channels: {self.convention}; {cut}; {self.n_particles} of "
@@ -300,6 +305,7 @@ class Comparison:
             "convention": self.convention,
             "channels": list(self.channels),
             "cut": self.cut,
+            "passing": dict(self.passing),
             "pairing": self.pairing,
             "n_particles": self.n_particles,
             "n_particles_reference": self.n_particles_reference,

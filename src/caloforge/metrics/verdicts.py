@@ -72,8 +72,8 @@ def differences(
     """Compare every two generated samples in every headline figure.
 
     Particles are resampled for both at once, so what they have in common drops out. The p-value
-    is two-sided, from the normal distribution with the error of the difference: figures are
-    means over particles.
+    asks whether both are equally close to the ideal (a number, or the floor): it is two-sided,
+    from the normal distribution with the error of the difference of these distances.
     """
     whole = [f for f in headlines(figures, definitions) if f.replicas is not None]
     result = []
@@ -87,7 +87,10 @@ def differences(
                 continue
             shift = one.value.value - two.value.value
             error = float(np.std(first - second, ddof=1))
-            p = float(2 * stats.norm.sf(abs(shift) / error)) if error > 0 else float(shift == 0)
+            ideal = definitions[metric].ideal_value
+            if ideal is None:
+                ideal = one.value.value if one.floor is None else one.floor.value
+            p = _equally_close(one.value.value - ideal, two.value.value - ideal, first, second)
             result.append(
                 Difference(
                     metric=metric,
@@ -99,6 +102,15 @@ def differences(
                 )
             )
     return tuple(result)
+
+
+def _equally_close(
+    one: float, two: float, first: NDArray[np.float64], second: NDArray[np.float64]
+) -> float:
+    """P-value of two distances to an ideal being equal, from deviations of resamplings."""
+    shift = abs(one) - abs(two)
+    error = float(np.std(np.abs(one + first) - np.abs(two + second), ddof=1))
+    return float(2 * stats.norm.sf(abs(shift) / error)) if error > 0 else float(shift == 0)
 
 
 def _centred(figure: Figure) -> NDArray[np.float64] | None:

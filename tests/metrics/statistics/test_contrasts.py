@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.spatial.distance import pdist
 
 from caloforge.metrics import wasserstein_1d
 from caloforge.metrics.statistics import contrasts
@@ -38,10 +39,38 @@ def parts(labelling: contrasts.Labelling):
     return labelling.labels, rows
 
 
+def weights(labelling, rows: np.ndarray) -> np.ndarray:
+    """Weight of each of some showers: every particle alike."""
+    sizes = [rows[r].sum() for r in parts(labelling)[1]]
+    return np.repeat(1 / np.array(sizes), sizes)
+
+
 def test_wasserstein(labelling, values) -> None:
     found = contrasts.wasserstein(labelling, values)
-    expected = [[wasserstein_1d(x[~s], x[s]) for x in values.T] for s in labelling.labels]
+    expected = [
+        [
+            stats.wasserstein_distance(
+                x[~s], x[s], weights(labelling, ~s), weights(labelling, s)
+            )
+            for x in values.T
+        ]
+        for s in labelling.labels
+    ]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_equal_repeats_weigh_showers_alike() -> None:
+    rng = np.random.default_rng(8)
+    labels = permuted_labels(np.arange(60) % 5 > 2, np.repeat(np.arange(12), 5), 5, rng)
+    labelling = contrasts.Labelling(labels, np.arange(0, 60, 5))
+    x = rng.standard_normal((60, 1))
+    found = contrasts.wasserstein(labelling, x)[:, 0]
+    np.testing.assert_allclose(
+        found, [wasserstein_1d(x[~s, 0], x[s, 0]) for s in labels], rtol=1e-5
+    )
+    area = stats.mannwhitneyu(x[labels[0], 0], x[~labels[0], 0]).statistic / (24 * 36)
+    rank = contrasts.rank_shift(labelling, x[:, 0])[0, 0]
+    assert rank == pytest.approx(max(area - 0.5, 0), abs=1e-6)
 
 
 def test_shifts(labelling, values) -> None:
@@ -96,7 +125,8 @@ def test_cell_shift(labelling) -> None:
     variance = showers.var(axis=0)
     for b in (0, 69):
         s = labelling.labels[b]
-        difference = showers[s].mean(axis=0) - showers[~s].mean(axis=0)
+        means = [np.average(showers[k], axis=0, weights=weights(labelling, k)) for k in (s, ~s)]
+        difference = means[0] - means[1]
         expected = np.sqrt((difference**2 / (variance + 0.1 * variance.mean())).sum())
         assert found[b, 0] == pytest.approx(expected, rel=1e-5)
 
@@ -110,9 +140,10 @@ def test_rank_shift(labelling, values) -> None:
     found = contrasts.rank_shift(labelling, values[:, 1])
     for b in (0, 69):
         s = labelling.labels[b]
-        u = stats.mannwhitneyu(values[s, 1], values[~s, 1]).statistic
-        area = u / (s.sum() * (~s).sum())
-        assert found[b, 0] == pytest.approx(max(area - 0.5, 0))
+        ranks = stats.rankdata(values[:, 1])
+        means = [np.average(ranks[k], weights=weights(labelling, k)) for k in (s, ~s)]
+        expected = max((means[0] - means[1]) / ranks.size, 0)
+        assert found[b, 0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_twins() -> None:
@@ -138,14 +169,10 @@ def test_diversity(labelling) -> None:
     for b in (0, 69):
         means = []
         for side in (labels[b], ~labels[b]):
-            d = [
-                np.linalg.norm(roots[i] - roots[j])
-                for r in rows
-                for i in r[side[r]]
-                for j in r[side[r]]
-                if i < j
-            ]
-            means.append(np.mean(d))
+            own = [r[side[r]] for r in rows]
+            means.append(
+                np.mean([np.mean(pdist(roots[r])) for r in own])  # every particle alike
+            )
         assert found[b, 0] == pytest.approx(abs(np.log(means[0] / means[1])))
 
 

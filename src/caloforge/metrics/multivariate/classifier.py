@@ -171,8 +171,9 @@ def run(trial: Trial, settings: Settings, task: Task, rng: np.random.Generator) 
     counts = draw_counts(trial.n_particles, settings.n_bootstrap, rng)
     others = 1 + len(trial.generated)
     found = np.empty((2, task.n_seeds, others, len(counts)))
-    n = 0
+    n, scoring = 0, int(rng.integers(2**31))
     for seed in range(task.n_seeds):
+        folding = int(rng.integers(2**31))
         draw = trial.draw(rng, task.max_showers)
         n = len(draw.reference)
         own = task.inputs[0][draw.reference]
@@ -181,7 +182,9 @@ def run(trial: Trial, settings: Settings, task: Task, rng: np.random.Generator) 
         weights = counts[:, particle]
         for k, rows in enumerate((draw.other, *draw.generated)):
             both = np.concatenate((own, task.inputs[k][rows]))
-            held = out_of_fold(task, both, generated, particle, rng)
+            # The same folds for the floor and every sample.
+            folds = np.random.default_rng(folding)
+            held = out_of_fold(task, both, generated, particle, folds)
             found[0, seed, k] = auc(held.rank, generated, weights)
             probability = calibrated(held.rank, generated, held.fold)
             found[1, seed, k] = jensen_shannon(probability, generated, weights)
@@ -200,7 +203,7 @@ def run(trial: Trial, settings: Settings, task: Task, rng: np.random.Generator) 
         for definition, values in zip(DEFINITIONS, found, strict=True)
         for k, side in enumerate(trial.generated, start=1)
     ]
-    return Finding(figures, scores=_score_all(trial, task, rng) if task.scores else ())
+    return Finding(figures, scores=_score_all(trial, task, scoring) if task.scores else ())
 
 
 def with_seeds(replicas: Array, unit: str) -> Measured | None:
@@ -220,12 +223,14 @@ def with_seeds(replicas: Array, unit: str) -> Measured | None:
     return Measured(float(mean[0]), float(np.hypot(error, between)), unit)
 
 
-def _score_all(trial: Trial, task: Task, rng: np.random.Generator) -> list[Scores]:
+def _score_all(trial: Trial, task: Task, seed: int) -> list[Scores]:
+    """Score every shower; a sample's scores do not depend on the other samples."""
     n = len(trial.reference)
     result = []
     for side, inputs in zip(trial.generated, task.inputs[1:], strict=True):
         both = np.concatenate((task.inputs[0], inputs))
         particle = np.concatenate((trial.reference.particle, side.particle))
+        rng = np.random.default_rng(seed)
         found = one_way(task, both, np.arange(len(both)) >= n, particle, rng)
         result.append(
             Scores(AUC.name, task.target, side.name, found[:n].copy(), found[n:].copy())

@@ -9,7 +9,7 @@ import numpy as np
 
 from caloforge.errors import ConfigError, DataFormatError, GeometryError
 from caloforge.metrics.samples.pairing import Incidents, pair
-from caloforge.metrics.samples.trial import REFERENCE, Incoming, Side, Trial
+from caloforge.metrics.samples.trial import REFERENCE, Incoming, Passing, Side, Trial
 from caloforge.metrics.shower.catalogue import MAX_LAYERS, measure, observables
 from caloforge.metrics.statistics.floor import choose_design
 
@@ -119,8 +119,35 @@ def make_trial(
         source=reference.source,
         pairing=pairing.way,
         n_particles_reference=int(np.unique(reference.particles.incident).size),
+        before_cut=_before_cut(samples, tables, names, tuple(generated)),
         cut=float(cut),
     )
+
+
+def _before_cut(
+    samples: Sequence[ShowerSample],
+    tables: Sequence[_Table],
+    columns: Sequence[str],
+    names: Sequence[str],
+) -> dict[str, Passing]:
+    """Which showers pass: a generator must not lose others than full simulation does."""
+    if all(table.rows.size == len(s) for s, table in zip(samples, tables, strict=True)):
+        return {}
+    groups = pair([_incidents(sample, columns) for sample in samples]).groups
+    passed = [
+        np.isin(np.arange(len(s)), table.rows) for s, table in zip(samples, tables, strict=True)
+    ]
+    result = {}
+    for k, name in enumerate(names, start=1):
+        particle = np.concatenate((groups[0], groups[k]))
+        generated = np.arange(particle.size) >= len(groups[0])
+        common = particle >= 0
+        result[name] = Passing(
+            particle[common],
+            generated[common],
+            np.concatenate((passed[0], passed[k]))[common],
+        )
+    return result
 
 
 def _check(name: str, sample: ShowerSample, reference: ShowerSample) -> None:

@@ -111,6 +111,24 @@ class Draw(NamedTuple):
     other_particle: NDArray[np.int64]
 
 
+class Passing(NamedTuple):
+    """Showers of the reference and of one generated sample before the cut.
+
+    Attributes:
+        particle: Number of the common particle from 0, ``(n,)``.
+        generated: Whether the shower is generated, ``(n,)``.
+        passed: Whether it passes the cut, ``(n,)``.
+    """
+
+    particle: NDArray[np.int64]
+    generated: NDArray[np.bool_]
+    passed: NDArray[np.bool_]
+
+    def share(self, *, generated: bool) -> float:
+        """Share of the showers of a label that pass."""
+        return float(self.passed[self.generated == generated].mean())
+
+
 @dataclass(frozen=True, eq=False)
 class Trial:
     """One comparison, ready for metrics.
@@ -129,6 +147,8 @@ class Trial:
         pairing: ``"incident id"`` or ``"identical properties"``.
         n_particles_reference: Incident particles of the reference, before cut and pairing.
         cut: Least total response of the showers that take part; 0 is no cut.
+        before_cut: Which showers pass it, by the name of the generated sample; empty if none
+            was cut.
     """
 
     geometry: DetectorGeometry
@@ -142,6 +162,7 @@ class Trial:
     pairing: str
     n_particles_reference: int
     cut: float
+    before_cut: Mapping[str, Passing] = field(default_factory=dict)
 
     @property
     def matched(self) -> bool:

@@ -51,10 +51,16 @@ class Labelling:
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
-        """What makes a difference of two means over showers of a sum, ``(labelling, n)``."""
-        n_generated = int(self.labels[0].sum())
-        n_reference = self.labels.shape[1] - n_generated
-        return np.where(self.labels, np.float32(1 / n_generated), np.float32(-1 / n_reference))
+        """What makes a difference of two means over showers of a sum, ``(labelling, n)``.
+
+        Every particle counts alike on either side, however many showers it has there.
+        """
+        n = self.n_generated * self.start.size
+        m = (self.n - self.n_generated) * self.start.size
+        generated, reference = (
+            np.repeat(1 / size, self.n).astype(np.float32) for size in (n, m)
+        )
+        return np.where(self.labels, generated, -reference)
 
     def blocks(self) -> Iterator[slice]:
         """Cut the labellings into slices."""
@@ -175,14 +181,13 @@ def cell_shift(labelling: Labelling, showers: NDArray[Any]) -> Array:
 def rank_shift(labelling: Labelling, scores: Array) -> Array:
     """Distance of the area under the ROC curve of scores from 1/2, ``(labelling, 1)``.
 
+    It is the difference of the mean ranks over the number of showers, particles alike.
+
     Counted upwards only: scores below 1/2 say that the classifier learned nothing that holds.
     """
-    ranks = stats.rankdata(scores)
-    n = int(labelling.labels[0].sum())
-    m = scores.size - n
-    total = np.concatenate([labelling.labels[part] @ ranks for part in labelling.blocks()])
-    area = (total - n * (n + 1) / 2) / (n * m)
-    return np.maximum(area - 0.5, 0.0)[:, None]
+    ranks = (stats.rankdata(scores) / scores.size).astype(np.float32)
+    shift = np.concatenate([labelling.weights[part] @ ranks for part in labelling.blocks()])
+    return np.maximum(shift.astype(np.float64), 0.0)[:, None]
 
 
 def twins(labelling: Labelling, showers: NDArray[Any]) -> Array:
@@ -235,13 +240,23 @@ def diversity(
         part = slice(k, k + _SLICE)
         roots = (np.sqrt(showers[rows[part]].astype(np.float64)) for rows in (one, two))
         distance[part] = np.linalg.norm(next(roots) - next(roots), axis=1)
+    # Pairs are weighted so that every particle is expected to count alike on either side.
+    place = np.repeat(np.arange(size.size), size)[np.concatenate([first for first, _ in pairs])]
+    n, m = labelling.n_generated, labelling.n - labelling.n_generated
+    pair_weights = [
+        np.divide(1.0, k * (k - 1), out=np.zeros(k.size), where=k > 1)[place] for k in (n, m)
+    ]
     result = np.empty((len(labelling.labels), 1))
     for part in labelling.blocks():
         first, second = labelling.labels[part][:, one], labelling.labels[part][:, two]
-        both, none = first & second, ~(first | second)
-        if not (both.any(axis=1).all() and none.any(axis=1).all()):
+        kinds = [
+            k * w
+            for k, w in zip((first & second, ~(first | second)), pair_weights, strict=True)
+        ]
+        totals = [kind.sum(axis=1) for kind in kinds]
+        if not all((total > 0).all() for total in totals):
             return None
-        means = (kind @ distance / kind.sum(axis=1) for kind in (both, none))
+        means = (k @ distance / total for k, total in zip(kinds, totals, strict=True))
         result[part, 0] = np.abs(_log_ratio(next(means), next(means)))
     return result
 

@@ -13,6 +13,7 @@ distance that is 0 or small if generator and full simulation agree:
 - ``twins``: showers that equal another one of the sample;
 - ``diversity_shift``: logarithm of the ratio of the distances between a particle's showers;
 - ``joint_shift``: energy distance of all observables and the conditions at once;
+- ``passing``: share of showers that pass the cut, if there is one;
 - scores of classifiers and of the memorisation check, where a suite has made them.
 
 Means and spreads of responses are those of :math:`\ln(1 + 10\,x/\langle x\rangle)`: dark and
@@ -21,18 +22,15 @@ bright particles count alike.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.geometry import GridLayout
 from caloforge.metrics.assessment import Test
 from caloforge.metrics.figures import Definition
-from caloforge.metrics.multivariate.kernels import permuted_energy
-from caloforge.metrics.regions import energy_bins
 from caloforge.metrics.statistics import contrasts
 from caloforge.metrics.statistics.permutation import p_values, permuted_labels
+from caloforge.metrics.statistics.pooled import Pooled, pool, statistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +43,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+N_SPLITS = 40
+ROUNDING = 1e-6
 _BY_LABELS = "labels exchanged within the particle: p-values are exact for any sample size"
 
 
@@ -122,6 +122,12 @@ EXCHANGE_DEFINITIONS = (
         "means; needs repeated showers on either side",
     ),
     _definition(
+        "passing",
+        "Passing the cut",
+        "Difference of the share of showers that pass the cut on the total response.",
+        "everything but the cut; there is none without a cut",
+    ),
+    _definition(
         "joint_shift",
         "All at once",
         "Root of the energy distance of all observables, channels and conditions, each in "
@@ -132,23 +138,6 @@ EXCHANGE_DEFINITIONS = (
 LABELS = {definition.name: definition.label for definition in EXCHANGE_DEFINITIONS} | {
     "w1": "W1"
 }
-
-
-class _Family:
-    """Statistics of one pooled sample, ``(1 + permutation,)`` each, with their names."""
-
-    def __init__(self) -> None:
-        self.names: list[tuple[str, str]] = []
-        self.values: list[Array] = []
-
-    def add(self, metric: str, targets: Sequence[str], values: Array | None) -> None:
-        """Add one column a target; constant ones (nothing to see) are left out."""
-        if values is None:
-            return
-        for target, column in zip(targets, values.T, strict=True):
-            if np.ptp(column) > 0:
-                self.names.append((metric, target))
-                self.values.append(column)
 
 
 def exchange_tests(
@@ -172,65 +161,92 @@ def exchange_tests(
     Returns:
         The tests, most significant first.
     """
-    reference = trial.reference
-    particle = np.concatenate((reference.particle, side.particle))
-    order = np.argsort(particle, kind="stable")
-    generated = np.arange(particle.size) >= len(reference)
-    permuted = permuted_labels(generated[order], particle[order], settings.n_permutations, rng)
-    start = np.searchsorted(particle[order], np.arange(trial.n_particles))
-    labelling = contrasts.Labelling(permuted, start)
-
-    def pooled(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
-        return np.concatenate((first, second))[order]
-
-    shapes = [k for k, s in enumerate(trial.shapes) if s.headline]
-    channels = pooled(reference.channels, side.channels)
-    observables = pooled(reference.observables[:, shapes], side.observables[:, shapes])
-    names = [trial.shapes[k].name for k in shapes]
-    every = (*trial.channels.names, *names)
-    values = np.concatenate((channels, observables), axis=1)
-    levelled = _levelled(values, trial, shapes)
-    showers = pooled(reference.showers, side.showers)
-    joint = np.concatenate((levelled, trial.incoming.features()[particle[order]]), axis=1)
-    lines, (first, second) = _lines(trial, showers), rng.spawn(2)
-
-    # NumPy lets go of Python's lock in what takes the time: two threads use two cores.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        run = pool.submit
-        distances = run(contrasts.wasserstein, labelling, values)
-        shifts = run(contrasts.shifts, labelling, levelled, _regions(trial))
-        spread = run(contrasts.spread, labelling, levelled)
-        cells = run(contrasts.cell_shift, labelling, showers)
-        diversity = run(contrasts.diversity, labelling, showers, first)
-        whole = run(_energy_distance, labelling, joint, settings, second)
-        twins = run(contrasts.twins, labelling, showers)
-        projections = None if lines is None else run(contrasts.cell_shift, labelling, lines)
-    n_channels = len(trial.channels.names)
-    family = _Family()
-    family.add("w1", trial.channels.names, distances.result()[:, :n_channels])
-    family.add("w1_observable", names, distances.result()[:, n_channels:])
-    family.add("mean_shift", every, shifts.result().overall)
-    family.add("particle_shift", every, shifts.result().particle)
-    family.add("region_shift", every, shifts.result().group)
-    family.add("spread_shift", every, spread.result())
-    family.add("cell_shift", [""], cells.result())
-    family.add("line_shift", [""], None if projections is None else projections.result())
-    family.add("twins", [""], twins.result())
-    family.add("diversity_shift", [""], diversity.result())
-    family.add("joint_shift", [""], whole.result())
-    for score in scores:
-        if score.sample == side.name:
-            column = pooled(score.reference, score.generated)
-            family.add(score.metric, [score.target], contrasts.rank_shift(labelling, column))
-    return _tests(family, side.name, trial, labels)
+    pooled = pool(trial, side, [score for score in scores if score.sample == side.name], rng)
+    permuted = permuted_labels(pooled.generated, pooled.particle, settings.n_permutations, rng)
+    seed = int(rng.integers(2**31))
+    found = statistics(pooled, permuted, settings, np.random.default_rng(seed))
+    found |= _passing(trial, side, settings, rng)
+    found = {key: values for key, values in found.items() if _varies(values)}
+    if not found:  # the samples are equal, shower by shower
+        return ()
+    table = np.stack(list(found.values()))
+    p = p_values(table)
+    floors = reference_floors(pooled, settings, rng)
+    tests = []
+    for k, (metric, target) in enumerate(found):
+        # Without repeats of the reference: the permutations, the observed labels left out.
+        floor = floors.get((metric, target), 0.0) or float(table[k, 1:].mean())
+        floor = floor or 1 / len(side)  # shares that never occur
+        tests.append(
+            Test(
+                metric=metric,
+                target=target,
+                sample=side.name,
+                label=_label(metric, target, trial, labels),
+                statistic=float(table[k, 0]),
+                floor=floor,
+                p=float(p.raw[k]),
+                p_adjusted=float(p.adjusted[k]),
+                excess=float(table[k, 0]) / floor - 1,
+            )
+        )
+    return tuple(sorted(tests, key=lambda test: (test.p_adjusted, test.p, -test.excess)))
 
 
-def _regions(trial: Trial) -> NDArray[np.int64]:
-    """Bin of kind and energy of each particle, ``(particle,)``; 0 for those in no bin."""
-    number = np.zeros(trial.n_particles, dtype=np.int64)
-    for k, part in enumerate(energy_bins(trial.incoming.kind, trial.incoming.energy_gev)):
-        number[part.particles] = k + 1
-    return number
+def reference_floors(
+    pooled: Pooled, settings: Settings, rng: np.random.Generator
+) -> dict[tuple[str, str], float]:
+    r"""Every statistic for full simulation against itself.
+
+    The reference's showers of each particle are split at random into two parts, in the
+    proportion of generated to reference showers, `N_SPLITS` times. Parts are smaller than the
+    samples of the test; the statistics are distances that fall as :math:`1/\sqrt n`, so their
+    mean is scaled to the size of the test. (The share of equal showers is left as it is.)
+    Particles with a single reference shower cannot be split; without others there is no floor.
+    """
+    n = np.bincount(pooled.particle, minlength=pooled.region.size)
+    n_generated = np.bincount(pooled.particle[pooled.generated], minlength=n.size)
+    n_reference = n - n_generated
+    kept = n_reference > 1
+    if not kept.any():
+        return {}
+    part = np.clip(np.round(n_reference * n_generated / n), 1, n_reference - 1)[kept]
+    own = pooled.select(~pooled.generated & kept[pooled.particle])
+    first = np.searchsorted(own.particle, np.arange(part.size))
+    generated = np.arange(own.particle.size) - first[own.particle] < part[own.particle]
+    labels = permuted_labels(generated, own.particle, N_SPLITS, rng)[1:]
+    found = statistics(own, labels, settings, rng)
+
+    def noise(a: NDArray[Any], b: NDArray[Any]) -> float:
+        return float(np.sqrt((1 / a + 1 / b).sum()) / a.size)
+
+    scale = noise(n_generated, n_reference) / noise(part, n_reference[kept] - part)
+    return {
+        key: float(values.mean()) * (1.0 if key[0] == "twins" else scale)
+        for key, values in found.items()
+    }
+
+
+def _passing(
+    trial: Trial, side: Side, settings: Settings, rng: np.random.Generator
+) -> dict[tuple[str, str], Array]:
+    """Does the cut keep as many showers? With the showers and particles as before the cut."""
+    flags = trial.before_cut.get(side.name)
+    if flags is None:
+        return {}
+    order = np.lexsort((rng.random(flags.particle.size), flags.particle))
+    particle = flags.particle[order]
+    labels = permuted_labels(flags.generated[order], particle, settings.n_permutations, rng)
+    start = np.flatnonzero(np.diff(particle, prepend=-1))
+    values = flags.passed[order].astype(np.float64)[:, None]
+    return {
+        ("passing", ""): contrasts.wasserstein(contrasts.Labelling(labels, start), values)[:, 0]
+    }
+
+
+def _varies(values: Array) -> bool:
+    """Whether labels make a difference, beyond rounding."""
+    return bool(np.ptp(values) > ROUNDING * np.abs(values).max())
 
 
 def _label(metric: str, target: str, trial: Trial, names: Mapping[str, str]) -> str:
@@ -238,69 +254,3 @@ def _label(metric: str, target: str, trial: Trial, names: Mapping[str, str]) -> 
     name = names.get(metric, metric)
     labels = {shape.name: shape.label.lower() for shape in trial.shapes}
     return f"{name}, {labels.get(target, target)}" if target else name
-
-
-def _levelled(values: Array, trial: Trial, shapes: Sequence[int]) -> Array:
-    """Channels and observables, with responses as ln(1 + 10 x / mean)."""
-    unit = trial.geometry.unit
-    response = [True] * len(trial.channels.names)
-    response += [trial.shapes[k].unit == unit for k in shapes]
-    mean = values.mean(axis=0)
-    level = np.log1p(10 * np.abs(values) / np.where(mean > 0, mean, 1.0))
-    levelled: Array = np.where(response, level, values)
-    return levelled
-
-
-def _lines(trial: Trial, showers: NDArray[Any]) -> Array | None:
-    """Sums along rows and along columns, ``(n, line)``; a cylinder's layers are channels."""
-    layout = trial.geometry.layout
-    if not isinstance(layout, GridLayout):
-        return None
-    cells = layout.shaped(showers)
-    return np.concatenate((cells.sum(axis=2), cells.sum(axis=1)), axis=1, dtype=np.float64)
-
-
-def _energy_distance(
-    labelling: contrasts.Labelling,
-    values: Array,
-    settings: Settings,
-    rng: np.random.Generator,
-) -> Array:
-    """Square root of the energy distance, on whole particles up to the largest sample."""
-    rows = np.arange(len(values))
-    if len(values) > 2 * settings.max_showers:
-        share = 2 * settings.max_showers / len(values)
-        kept = rng.random(labelling.start.size) < share
-        rows = np.flatnonzero(np.repeat(kept, labelling.n))
-    spread = values.std(axis=0)
-    scaled = (values - values.mean(axis=0))[:, spread > 0] / spread[spread > 0]
-    labels = labelling.labels[:, rows]
-    n = int(labels[0].sum())
-    signs = np.where(labels, 1 / n, -1 / (rows.size - n))
-    found: Array = permuted_energy(scaled[rows], signs)
-    return np.sqrt(np.maximum(found, 0.0))[:, None]
-
-
-def _tests(
-    family: _Family, sample: str, trial: Trial, labels: Mapping[str, str]
-) -> tuple[Test, ...]:
-    if not family.values:  # the samples are equal, shower by shower
-        return ()
-    statistics = np.stack(family.values)
-    found = p_values(statistics)
-    floor = statistics.mean(axis=1)
-    tests = [
-        Test(
-            metric=metric,
-            target=target,
-            sample=sample,
-            label=_label(metric, target, trial, labels),
-            statistic=float(statistics[k, 0]),
-            floor=float(floor[k]),
-            p=float(found.raw[k]),
-            p_adjusted=float(found.adjusted[k]),
-            excess=float(statistics[k, 0] / floor[k] - 1),
-        )
-        for k, (metric, target) in enumerate(family.names)
-    ]
-    return tuple(sorted(tests, key=lambda test: (test.p_adjusted, test.p, -test.excess)))
