@@ -74,13 +74,21 @@ def test_writes_report_and_metrics(files: dict[str, Path], tmp_path: Path) -> No
 
 def test_pictures_as_files(files: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "report"
-    options = ["--suite", "quick", "--figures", "svg", "--training", files["reference"]]
+    options = ["--suite", "quick", "--figures", "svg", "--training", files["stranger"]]
     result = run(files["reference"], files["model"], *options, "-o", folder)
     assert result.exit_code == 0, result.output
     pictures = [path.name for path in (folder / "figures").iterdir()]
     assert "channels.svg" in pictures
     table = json.loads((folder / "metrics.json").read_text())
     assert {"nearest_training", "copied_showers"} <= {f["metric"] for f in table["figures"]}
+
+
+def test_the_reference_is_not_taken_for_training_showers(files: dict[str, Path]) -> None:
+    options = ["--suite", "quick", "--training", files["reference"]]
+    result = run(files["reference"], files["model"], *options)
+    assert result.exit_code == 2
+    assert "--training: found the reference's own particles" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(

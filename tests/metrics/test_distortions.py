@@ -130,3 +130,27 @@ def test_cylinder_cannot_be_mirrored(toy_grid, toy_cylinder, toy_sample) -> None
     mirror = distortions(toy_grid)["mirrored"]
     with pytest.raises(GeometryError, match="expected a grid"):
         mirror.apply(toy_sample(toy_cylinder), np.random.default_rng(0))
+
+
+def test_bright_counts_do_not_wrap(toy_grid, toy_sample) -> None:
+    bright = toy_sample(toy_grid)
+    bright.showers[:, :3] = 65_000
+    for name in ("light-5", "wider-5", "blurred", "sum-resampled"):
+        other = distortions(toy_grid)[name].apply(bright, np.random.default_rng(0))
+        grown = total(other).sum() / total(bright).sum()
+        assert grown == pytest.approx(1.05 if name == "light-5" else 1, abs=0.005), name
+    light = distortions(toy_grid)["light-5"].apply(bright, np.random.default_rng(0))
+    assert light.showers.dtype == np.uint32
+    assert light.showers.max() > 65_535
+
+
+def test_the_most_similar_particle_does_not_depend_on_the_spread_of_the_sample(
+    toy_grid, toy_sample
+) -> None:
+    training = toy_sample(toy_grid, 60, repeats=1, seed=1)
+    memorise = distortions(toy_grid, training)["memorised"].apply
+    # A particle of its own gets its own shower, whichever others are in the sample.
+    for rows in (slice(0, 60), slice(7, 8), slice(3, 6)):
+        part = training.select(rows)
+        found = memorise(part, np.random.default_rng(0))
+        np.testing.assert_array_equal(found.showers, part.showers)

@@ -147,9 +147,9 @@ def memorised(
     own, other = sample.particles, training.particles
     rows = np.empty(len(sample), dtype=np.int64)
     ids, first, group = np.unique(own.incident, return_index=True, return_inverse=True)
-    known = _place(training)
+    scale_cm = np.maximum(_impact_cm(training).std(axis=0), 1e-9)
+    known, points = _place(training, scale_cm), _place(sample, scale_cm)
     kinds, wanted = other.kinds(), own.kinds()
-    points = _place(sample)
     for k in range(ids.size):
         mine = np.flatnonzero(group == k)
         candidates = np.flatnonzero(kinds == wanted[first[k]])
@@ -238,15 +238,20 @@ def _next(layout: GridLayout, axis: int, step: int) -> NDArray[np.int64]:
 
 
 def _with(sample: ShowerSample, showers: NDArray[Any]) -> ShowerSample:
+    """The sample with other showers, of its type or of a wider one if they need it."""
     dtype = sample.showers.dtype
+    if dtype.kind in "iu" and showers.size:
+        dtype = np.promote_types(dtype, np.min_scalar_type(int(showers.max())))
     return replace(sample, showers=np.asarray(showers).astype(dtype), cpu_seconds=None)
 
 
-def _place(sample: ShowerSample) -> NDArray[np.float64]:
-    particles = sample.particles
-    where = np.stack((particles["x_cm"], particles["y_cm"]), axis=1)
-    scale = np.maximum(where.std(axis=0), 1e-9)
-    return np.column_stack((2 * where / scale, np.log(particles["energy_gev"])))
+def _impact_cm(sample: ShowerSample) -> NDArray[np.float64]:
+    return np.stack((sample.particles["x_cm"], sample.particles["y_cm"]), axis=1)
+
+
+def _place(sample: ShowerSample, scale_cm: NDArray[np.float64]) -> NDArray[np.float64]:
+    log_energy = np.log(sample.particles["energy_gev"])
+    return np.column_stack((2 * _impact_cm(sample) / scale_cm, log_energy))
 
 
 def _with_total(

@@ -10,6 +10,7 @@ import pytest
 from caloforge.data import ShowerSample, load_sample
 from caloforge.geometry import DetectorGeometry
 from caloforge.metrics import Figure, make_trial
+from caloforge.metrics.conditional import diversity as diversity_module
 from caloforge.metrics.conditional.diversity import DEFINITIONS, diversity, unshared
 from caloforge.metrics.settings import Settings
 
@@ -101,3 +102,32 @@ def test_small_samples(
         found = run(sample, sample)
         assert {metric for metric, _ in found} == {d.name for d in DEFINITIONS}
         assert (found["diversity_error", ""].value is None) == (repeats == 1)
+
+
+@pytest.mark.parametrize(("full", "mine", "size"), [(20, 10, 8), (10, 5, 5), (16, 9, 8)])
+def test_many_repeats_have_a_floor_of_the_same_size(
+    full: int, mine: int, size: int, toy_grid: DetectorGeometry, toy_sample
+) -> None:
+    reference = toy_sample(toy_grid, 30, repeats=full)
+    found = run(reference, toy_sample(toy_grid, 30, repeats=mine, seed=0))
+    figure = found["diversity_ratio", "cells"]
+    assert (figure.n, figure.note) == (30 * size, f"{size} showers of each particle")
+    for measured in (figure.value, figure.floor):
+        assert measured is not None
+        assert abs(measured.value - 1) < 4 * measured.error
+    assert found["diversity_error", ""].floor is not None
+
+
+def test_value_and_floor_read_as_many_showers(
+    monkeypatch, toy_grid: DetectorGeometry, toy_sample
+) -> None:
+    sizes = []
+
+    def watched(side, rows, shapes):
+        sizes.append(rows.shape[1])
+        return read(side, rows, shapes)
+
+    read = diversity_module._differences
+    monkeypatch.setattr(diversity_module, "_differences", watched)
+    run(toy_sample(toy_grid, 10, repeats=10), toy_sample(toy_grid, 10, repeats=5))
+    assert set(sizes) == {5}

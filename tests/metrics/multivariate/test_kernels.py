@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies
 from scipy.spatial.distance import cdist
 from scipy.stats import energy_distance as scipy_energy
 from tests.metrics.toy_trials import tiny_trials, zn_trial
 from validation.jetnet_reference import toy
 
+from caloforge.metrics import make_trial
 from caloforge.metrics.multivariate.kernels import (
     DEFINITIONS,
-    energy_distance,
     kernel_distance,
     kernel_section,
     negative_distance,
@@ -91,40 +90,25 @@ def test_estimates_are_unbiased_with_repeats() -> None:
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(300)
 
 
-def test_energy_distance_is_the_square_of_that_of_scipy() -> None:
-    rng = np.random.default_rng(2)
-    x, y = rng.standard_normal(60), rng.standard_normal(50) + 0.5
-    w_x, w_y = rng.integers(0, 4, 60).astype(float), rng.integers(1, 4, 50).astype(float)
-    plain, weighted = scipy_energy(x, y) ** 2, scipy_energy(x, y, w_x, w_y) ** 2
-    assert energy_distance(x[:, None], y[:, None]) == pytest.approx(plain)
-    assert energy_distance(x[:, None], y[:, None], w_x, w_y) == pytest.approx(weighted)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    seed=strategies.integers(0, 10_000),
-    n=strategies.integers(1, 12),
-    m=strategies.integers(1, 12),
-)
-def test_energy_distance_is_symmetric_and_not_negative(seed: int, n: int, m: int) -> None:
-    rng = np.random.default_rng(seed)
-    x, y = rng.standard_normal((n, 3)), rng.standard_normal((m, 3))
-    assert energy_distance(x, y) == pytest.approx(energy_distance(y, x))
-    assert energy_distance(x, y) >= 0
-    assert energy_distance(x, x) == pytest.approx(0, abs=1e-12)
-    assert energy_distance(x + 7, y + 7) == pytest.approx(energy_distance(x, y))
-
-
-def test_permuted_energy_is_the_energy_distance_of_each_labelling() -> None:
+def test_permuted_energy_is_the_square_of_that_of_scipy_for_each_labelling() -> None:
     rng = np.random.default_rng(3)
-    values = rng.standard_normal((1500, 4))
+    values = rng.standard_normal((1500, 1))
     signs = np.empty((5, 1500))
     expected = []
     for row in signs:
         first = rng.permutation(1500) < 600
         row[:] = np.where(first, 1 / 600, -1 / 900)
-        expected.append(energy_distance(values[first], values[~first]))
+        expected.append(scipy_energy(values[first, 0], values[~first, 0]) ** 2)
     np.testing.assert_allclose(permuted_energy(values, signs), expected, atol=2e-6)
+
+
+def test_permuted_energy_of_three_columns_by_hand() -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((40, 3)), rng.standard_normal((60, 3)) + 0.5
+    signs = np.repeat((1 / 40, -1 / 60), (40, 60))[None]
+    expected = 2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean()
+    found = permuted_energy(np.concatenate((x, y)), signs)
+    assert found[0] == pytest.approx(expected, abs=2e-6)
 
 
 def test_energy_within_a_particle_by_hand() -> None:
@@ -165,3 +149,11 @@ def test_tiny_samples(toy_grid, toy_cylinder, toy_sample) -> None:
     for trial in tiny_trials(toy_grid, toy_cylinder, toy_sample):
         figures = kernel_section(trial, QUICK, np.random.default_rng(0)).figures
         assert len(figures) == 3
+
+
+def test_n_counts_the_repeats_that_are_used(toy_grid, toy_sample) -> None:
+    many, few = toy_sample(toy_grid, 20, repeats=12), toy_sample(toy_grid, 20, repeats=3)
+    for reference, other, n in ((many, many, 160), (many, few, 160), (few, few, 60)):
+        trial = make_trial(reference, {"g": other}, rng=np.random.default_rng(0))
+        figures = kernel_section(trial, QUICK, np.random.default_rng(0)).figures
+        assert [f.n for f in figures if f.metric == "energy_distance_conditional"] == [n]

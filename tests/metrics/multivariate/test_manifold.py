@@ -12,6 +12,10 @@ from caloforge.metrics.settings import Settings
 QUICK = Settings(n_bootstrap=30, n_draws=1, max_showers=300)
 
 
+def judged(reference: np.ndarray, generated: np.ndarray, k: int) -> tuple[np.ndarray, ...]:
+    return indicators(reference, generated, radii(reference, k), radii(generated, k), k)
+
+
 def test_radii_leave_the_shower_itself_out() -> None:
     values = np.array([[0.0], [1.0], [3.0], [7.0]])
     np.testing.assert_allclose(radii(values, 1), [1, 1, 2, 4])
@@ -22,7 +26,7 @@ def test_radii_leave_the_shower_itself_out() -> None:
 def test_by_hand() -> None:
     reference = np.array([[0.0], [1.0], [3.0]])  # balls of 1, 1, 2
     generated = np.array([[0.5], [10.0], [10.5]])  # balls of 9.5, 0.5, 0.5
-    precision, recall, density, coverage = indicators(reference, generated, k=1)
+    precision, recall, density, coverage = judged(reference, generated, 1)
     np.testing.assert_array_equal(precision, [1, 0, 0])
     np.testing.assert_array_equal(density, [2, 0, 0])
     np.testing.assert_array_equal(recall, [1, 1, 1])
@@ -32,10 +36,10 @@ def test_by_hand() -> None:
 def test_equal_and_narrow_distributions() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((2, 1000, 3))
-    equal = [each.mean() for each in indicators(x, y)]
+    equal = [each.mean() for each in judged(x, y, 5)]
     assert equal[2] == pytest.approx(1, abs=0.1)
     assert equal[3] == pytest.approx(1 - 2**-5, abs=0.02)
-    narrow = [each.mean() for each in indicators(x, 0.3 * y)]
+    narrow = [each.mean() for each in judged(x, 0.3 * y, 5)]
     assert narrow[0] > equal[0]  # every shower is possible
     assert narrow[1] < 0.5 * equal[1]  # but most kinds are missing
     assert narrow[3] < 0.5 * equal[3]

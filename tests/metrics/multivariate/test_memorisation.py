@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from caloforge.data import load_sample
+from caloforge.data import Particles, ShowerSample, load_sample
+from caloforge.errors import DataFormatError
 from caloforge.metrics import make_trial
 from caloforge.metrics.multivariate import memorisation as memory
 from caloforge.metrics.multivariate import nearest as search
+from caloforge.metrics.multivariate.held_out import held_out_particles
 from caloforge.metrics.multivariate.memorisation import check_memory
 from caloforge.metrics.multivariate.nearest import Nearest, centred, nearest
 from caloforge.metrics.settings import Settings
+from caloforge.metrics.statistics.exchange import exchange_tests
+
+MEMORY = {"nearest_training", "copied_showers"}
 
 
 def part(found, rows):
@@ -185,3 +192,124 @@ def test_section_of_a_suite(request, toy_sample, detector, repeats):
         assert len(scores.reference) == len(trial.reference)
         assert len(scores.generated) == len(trial.generated[0])
         assert np.isfinite(scores.reference).all()
+
+
+def renumbered(sample: ShowerSample, by: int = 1_000_000) -> ShowerSample:
+    particles = Particles(sample.particles.columns, sample.particles.incident + by)
+    return replace(sample, particles=particles, source="renumbered")
+
+
+def elsewhere(sample: ShowerSample) -> ShowerSample:
+    """The showers of a sample as those of other particles."""
+    columns = dict(sample.particles.columns)
+    columns["energy_gev"] = columns["energy_gev"] * 1.01
+    return replace(sample, particles=Particles(columns, sample.particles.incident))
+
+
+def in_single_precision(sample: ShowerSample) -> ShowerSample:
+    columns = {
+        name: values.astype(np.float32) if values.dtype.kind == "f" else values
+        for name, values in sample.particles.columns.items()
+    }
+    particles = Particles(columns, sample.particles.incident)
+    return replace(sample, particles=particles)
+
+
+def joined(one: ShowerSample, other: ShowerSample) -> ShowerSample:
+    particles = Particles.concatenate((one.particles, other.particles))
+    showers = np.concatenate((one.showers, other.showers))
+    return ShowerSample(particles, showers, one.geometry, None, {}, "joined")
+
+
+def p_of_memory(trial, train, name):
+    few = Settings(n_bootstrap=5, n_draws=1, n_permutations=299, max_showers=200)
+    rng = np.random.default_rng(5)
+    found = memory.memorisation(trial, replace(few, training=train), rng)
+    (side,) = (side for side in trial.generated if side.name == name)
+    tests = exchange_tests(trial, side, found.scores, few, rng)
+    return {t.metric: t.p_adjusted for t in tests if t.metric in MEMORY}
+
+
+def test_exchange_tests_reject_a_generator_that_was_trained_on_what_it_makes() -> None:
+    full = load_sample("zn-test").select(slice(0, 600))
+    repeat = np.arange(len(full)) % 5
+    reference, again = full.select(repeat < 3), full.select(repeat >= 3)
+    trial = make_trial(reference, {"again": again}, rng=np.random.default_rng(0))
+    others = load_sample("zn-train").select(slice(0, 1000))
+    copied = p_of_memory(trial, elsewhere(again), "again")
+    assert copied.keys() == MEMORY
+    assert max(copied.values()) <= 0.01
+    assert min(p_of_memory(trial, others, "again").values()) > 0.05
+
+
+def test_particles_that_were_trained_on_are_left_out(toy_grid, toy_sample) -> None:
+    full = toy_sample(toy_grid, 40, repeats=4)
+    again = replace(full, showers=toy_sample(toy_grid, 40, repeats=4).showers[::-1].copy())
+    trial = make_trial(full, {"again": again}, rng=np.random.default_rng(0))
+    strangers = toy_sample(toy_grid, 60, repeats=2, seed=3)
+    known = full.select(slice(0, 60))  # fifteen particles
+    for own in (known, renumbered(known), in_single_precision(known)):
+        train = joined(own, strangers)
+        kept = held_out_particles(trial, train)
+        assert kept.tolist() == [False] * 15 + [True] * 25
+        chosen = Settings(n_bootstrap=5, n_draws=1, training=train)
+        finding = memory.memorisation(trial, chosen, np.random.default_rng(0))
+        for figure in finding.figures:
+            assert figure.n == 50
+            assert "15 particles that were trained on are left out" in figure.note
+        for scores in finding.scores:
+            left_out = np.concatenate((scores.reference[:60], scores.generated[:60]))
+            assert np.ptp(left_out) == 0
+            assert np.isfinite(scores.reference).all()
+            assert np.ptp(scores.reference[60:]) > 0
+
+
+@pytest.mark.parametrize("disguise", ["as it is", "renumbered", "in single precision"])
+def test_the_reference_is_no_training_sample(toy_grid, toy_sample, disguise) -> None:
+    full = toy_sample(toy_grid, 20, repeats=4)
+    trial = make_trial(full, {"again": full}, rng=np.random.default_rng(0))
+    train = {
+        "as it is": full,
+        "renumbered": renumbered(full),
+        "in single precision": in_single_precision(full),
+    }[disguise]
+    with pytest.raises(
+        DataFormatError, match="--training: found the reference's own"
+    ) as caught:
+        memory.memorisation(trial, Settings(training=train), np.random.default_rng(0))
+    assert "\n" not in str(caught.value)
+    assert "trained on, not the reference" in str(caught.value)
+
+
+def test_particles_of_a_beam_are_told_by_their_showers(toy_cylinder, toy_sample) -> None:
+    def beam(seed: int) -> ShowerSample:
+        sample = toy_sample(toy_cylinder, 30, repeats=1, seed=seed)
+        columns = {k: np.full(30, v[0]) for k, v in full.particles.columns.items()}
+        return replace(sample, particles=Particles(columns, np.arange(30)))
+
+    full = toy_sample(toy_cylinder, 30, repeats=1)
+    full, again, other = beam(0), beam(1), beam(2)
+    trial = make_trial(full, {"again": again}, rng=np.random.default_rng(0))
+    assert held_out_particles(trial, other).all()
+    assert held_out_particles(trial, joined(other, full.select(slice(0, 10)))).sum() == 20
+    with pytest.raises(DataFormatError, match="own particles"):
+        held_out_particles(trial, renumbered(full))
+
+
+def test_no_share_of_copies_where_full_simulation_has_equal_showers(toy_grid, toy_sample):
+    full = toy_sample(toy_grid, 20, repeats=4)
+    trial = make_trial(full, {"again": full}, rng=np.random.default_rng(0))
+    chosen = Settings(n_bootstrap=5, n_draws=1, training=elsewhere(full))
+    finding = memory.memorisation(trial, chosen, np.random.default_rng(0))
+    (copied,) = (f for f in finding.figures if f.metric == "copied_showers")
+    assert copied.value is None
+    assert "no copy stands out" in copied.note
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_tiny_unmatched_samples_do_not_crash(toy_grid, toy_sample, n) -> None:
+    full, again = (toy_sample(toy_grid, n, repeats=1) for _ in range(2))
+    trial = make_trial(full, {"again": again}, rng=np.random.default_rng(0))
+    train = toy_sample(toy_grid, 10, seed=3)
+    chosen = Settings(n_bootstrap=30, n_draws=2, training=train)
+    assert len(memory.memorisation(trial, chosen, np.random.default_rng(0)).figures) == 2

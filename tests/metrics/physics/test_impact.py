@@ -161,3 +161,13 @@ def test_unmatched_tiny_and_dark(toy_cylinder, toy_sample) -> None:
         assert all(len(c.x) == len(c.y) > 0 for c in finding.curves)
     toy = toy_sample(toy_cylinder, 10, repeats=4)
     assert run(toy, toy) == Finding()
+
+
+def test_n_counts_showers_that_have_an_impact_point() -> None:
+    full, good = sample(seed=1, n=40), sample(seed=2, n=40)
+    full.showers[: 4 * 10] = 0
+    for same in (full, good):
+        same.particles.columns["x_cm"][4 * 15 : 4 * 20] = 2.0  # outside the towers' middles
+    finding = run(full, good)
+    assert {f.n for f in finding.figures if f.target.startswith("x")} == {2 * 25}
+    assert {f.n for f in finding.figures if f.target.startswith("y")} == {2 * 30}

@@ -164,9 +164,9 @@ def test_window_is_the_one_with_most_neutrons(toy_grid) -> None:
 
 
 def test_grid_is_of_single_counts_while_they_are_few() -> None:
-    assert Grid.of(98, 57, counts=True)[:2] == (1.0, 99)
-    assert Grid.of(1000, 600, counts=True)[:2] == (4.0, 251)
-    assert Grid.of(2.0, 1.0, counts=False)[:2] == (2 / 256, 257)
+    assert Grid.of(98, 57, counts=True)[:2] == (1.0, 393)
+    assert Grid.of(1000, 600, counts=True)[:2] == (4.0, 1001)
+    assert Grid.of(2.0, 1.0, counts=False)[:2] == (2 / 256, 1025)
 
 
 def test_dark_and_unmatched(toy_grid) -> None:
@@ -179,3 +179,28 @@ def test_dark_and_unmatched(toy_grid) -> None:
     assert find(run(light, dark), "neutron_scale", "photon sum").value.value == -1
     single = [sample(toy_grid, k, n=400, repeats=1) for k in (3, 4)]
     assert find(run(*single), "neutron_scale", "photon sum").n == 200
+
+
+@pytest.mark.parametrize("detector", ["toy_grid", "toy_cylinder"])
+def test_an_odd_shower_of_one_sample_leaves_the_figures_of_others_alone(
+    request, detector
+) -> None:
+    geometry = request.getfixturevalue(detector)
+    full, good, odd = (sample(geometry, seed) for seed in (1, 2, 3))
+    before = run(full, good, odd)
+    odd.showers[0, 0] = 60_000
+    after = run(full, good, odd)
+    for one, other in zip(before.figures, after.figures, strict=True):
+        assert other.floor == one.floor
+        if one.sample == "g0":
+            assert other.value == one.value
+    # The odd sample's own separation is not destroyed either: the shower is clipped.
+    separation = find(after, "neutron_separation", "1 and 2", "g1").value
+    assert abs(separation.value) < 4 * separation.error
+
+
+def test_an_odd_shower_of_full_simulation_does_not_coarsen_the_grid(toy_grid) -> None:
+    full, good = sample(toy_grid, 1), sample(toy_grid, 2)
+    full.showers[0, 0] = 60_000
+    shown = curve(run(full, good), "neutron_spectrum", "g0")
+    assert np.diff(shown.x).max() < 60 / 4

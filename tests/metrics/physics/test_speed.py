@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from caloforge.metrics.physics.speed import Timing, speed, speed_with
+from caloforge.metrics.physics.speed import DEFINITIONS, Timing, speed, speed_with
 from caloforge.metrics.samples.making import make_trial
 from caloforge.metrics.samples.trial import REFERENCE
 from caloforge.metrics.settings import Settings
@@ -70,3 +70,23 @@ def test_timing_takes_positive_numbers_only() -> None:
     for bad in (0, -1, float("nan"), float("inf"), "8", None):
         assert Timing.of({"batch_size": bad, "cpu_seconds_batch_1": bad}) == Timing()
     assert Timing.of({"batch_size": 8}) == Timing(8, None)
+
+
+def test_n_counts_the_showers_that_were_timed(toy_grid, toy_sample) -> None:
+    full, few = (toy_sample(toy_grid, 30, repeats=repeats) for repeats in (4, 2))
+    trial = make_trial(full, {"few": few}, rng=np.random.default_rng(0))
+    timing = {"few": Timing(8, 0.02)}
+    found = figures(speed_with(trial, timing, QUICK, np.random.default_rng(1)))
+    assert {key[1:]: figure.n for key, figure in found.items()} == {
+        ("cpu_seconds", "full simulation"): 120,
+        ("cpu_seconds", "batched"): 60,
+        ("cpu_seconds", "batch 1"): 0,
+        ("speed_up", "batched"): 60,
+        ("speed_up", "batch 1"): 120,
+    }
+
+
+def test_definitions_say_that_there_is_no_ideal() -> None:
+    for definition in DEFINITIONS:
+        assert definition.ideal_value is None
+        assert "no ideal" in definition.meaning

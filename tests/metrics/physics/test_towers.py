@@ -130,3 +130,11 @@ def test_no_towers_no_figures_and_dark_showers_no_crash(toy_grid, toy_cylinder, 
     dark.showers[:] = 0
     finding = run(trial_of(dark, dark))
     assert all(f.value is None and f.tolerance is None for f in finding.figures)
+
+
+def test_n_counts_showers_that_have_shares() -> None:
+    full, good = sample(seed=1), sample(seed=2)
+    full.showers[:16] = 0  # four particles, one in each tower
+    finding = run(trial_of(full, good))
+    assert find(finding, "common_share", "common").n == 2 * 76
+    assert {f.n for f in finding.figures if f.metric == "tower_share"} == {2 * 19}

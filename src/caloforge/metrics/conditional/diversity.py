@@ -106,7 +106,7 @@ def _ratios(
     ]
     targets = [*(trial.shapes[k].name for k in shapes), CELLS]
     fewest = [int(r.n.min()) for r in repeats]
-    size = max(2, trial.repeats)
+    size = min(MAX_REPEATS, max(2, trial.repeats))
     if not trial.matched or min(fewest) < 2:
         return [
             Figure(definition.name, target, side.name, None, None, 0, note="needs repeats")
@@ -121,7 +121,7 @@ def _ratios(
     errors = [np.zeros(len(counts)) for _ in trial.sides]
     first_floor = np.empty_like(replicas[0])
     for draw in range(settings.n_draws):
-        rows = [r.shuffled(kept, rng) for r in repeats]
+        rows = [r.shuffled(kept, rng, most=2 * size) for r in repeats]
         chosen = [(trial.reference, rows[0][:, :size])]
         if has_floor:
             chosen.append((trial.reference, rows[0][:, size : 2 * size]))

@@ -120,6 +120,7 @@ def kernel_distance(
     particle_y: NDArray[np.int64],
     counts: Counts,
     kernel: Kernel,
+    inside: Array | None = None,
 ) -> Array:
     r"""Unbiased squared maximum mean discrepancy in every resampling of the particles.
 
@@ -130,13 +131,16 @@ def kernel_distance(
         particle_y: The same for ``y``.
         counts: How often each particle counts, ``(resampling, particle)``.
         kernel: Maps ``(n, d)`` and ``(m, d)`` to ``(n, m)``.
+        inside: Mean over the pairs of ``x``, ``(resampling,)``, if it is known.
 
     Returns:
         ``(resampling,)``; not a number where there is no pair of different particles.
     """
-    sides = ((x, particle_x), (y, particle_y))
-    own = [_mean_over_pairs(side, side, counts, kernel) for side in sides]
-    return own[0] + own[1] - 2 * _mean_over_pairs(*sides, counts, kernel)
+    first, second = (x, particle_x), (y, particle_y)
+    if inside is None:
+        inside = _mean_over_pairs(first, first, counts, kernel)
+    own = _mean_over_pairs(second, second, counts, kernel)
+    return inside + own - 2 * _mean_over_pairs(first, second, counts, kernel)
 
 
 def _mean_over_pairs(
@@ -159,48 +163,15 @@ def _mean_over_pairs(
     return ratio(total, n_pairs)
 
 
-def energy_distance(
-    x: Array, y: Array, w_x: Array | None = None, w_y: Array | None = None
-) -> float:
-    r"""Energy distance of two weighted samples, all pairs included.
-
-    .. math:: 2 \langle \lVert x - y \rVert \rangle - \langle \lVert x - x' \rVert \rangle
-              - \langle \lVert y - y' \rVert \rangle
-
-    Biased upwards (a shower and itself are a pair at distance 0), never negative.
-
-    Arguments:
-        x: First sample, ``(n, d)``.
-        y: Second sample, ``(m, d)``.
-        w_x: Weights of ``x``, from 0 upwards, ``(n,)``; by default equal.
-        w_y: Weights of ``y``, ``(m,)``.
-
-    Returns:
-        Distance in the unit of the columns; 0 exactly for equal weighted samples.
-
-    Example:
-        >>> energy_distance(np.array([[0.0]]), np.array([[3.0]]))
-        6.0
-    """
-    values = np.concatenate((x, y))
-    first = np.ones(len(x)) if w_x is None else np.asarray(w_x, dtype=np.float64)
-    second = np.ones(len(y)) if w_y is None else np.asarray(w_y, dtype=np.float64)
-    signs = np.concatenate((first / first.sum(), -second / second.sum()))
-    total = 0.0
-    for start in range(0, len(values), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        total += float(signs[part] @ (cdist(values[part], values) @ signs))
-    return max(-total, 0.0)
-
-
 def permuted_energy(values: Array, signs: Array) -> Array:
     r"""Energy distance of two samples under many assignments of the labels.
 
     .. math:: E_b = - \sum_{ij} s_{bi} \, \lVert v_i - v_j \rVert \, s_{bj}
 
-    `energy_distance` for signs :math:`1/n` in one sample and :math:`-1/m` in the other; signs
-    of every row should add up to 0. Distances are computed in float64 and summed in
-    float32, block by block: the error is about 1e-6 of the mean distance.
+    with signs :math:`1/n` in one sample and :math:`-1/m` in the other; those of every row
+    should add up to 0. All pairs are included, so it is biased upwards. Distances are computed
+    in float64 and summed in float32, block by block: the error is about 1e-6 of the mean
+    distance.
 
     Cost: 10,000 rows with 1,000 assignments take some 300 Gflop and 150 MB.
 
@@ -260,9 +231,9 @@ def kernel_section(trial: Trial, settings: Settings, rng: np.random.Generator) -
         replicas[:, :, 0] += _one_draw(draw, scaled, counts, polynomial)
         replicas[:, :, 1] += _one_draw(draw, tables, counts, negative_distance)
     replicas /= n_draws
-    replicas[:, :, 2] = _within_particles(trial, tables, counts)
+    replicas[:, :, 2], n_within = _within_particles(trial, tables, counts)
     own = f"{tables[0].shape[1]} observables and channels"
-    notes = [f"{n_draws} draws of showers, {own}"] * 2 + [f"all repeats, {own}"]
+    notes = [f"{n_draws} draws of showers, {own}"] * 2 + [f"up to {MAX_REPEATS} repeats, {own}"]
     figures = []
     for k, definition in enumerate(DEFINITIONS):
         figures += make_figures(
@@ -271,7 +242,7 @@ def kernel_section(trial: Trial, settings: Settings, rng: np.random.Generator) -
             Distances(replicas[0][:, [k]], tuple(replicas[1:, :, [k]])),
             [""],
             [""],
-            n=len(draw.reference) if k < 2 else len(trial.reference),
+            n=len(draw.reference) if k < 2 else n_within,
             distance=False,
             note=notes[k],
         )
@@ -294,20 +265,22 @@ def _one_draw(draw: Draw, values: Sequence[Array], counts: Counts, kernel: Kerne
     inside = _mean_over_pairs(own, own, counts, kernel)
     result = np.empty((len(others), len(counts)))
     for k, other in enumerate(others):
-        side = (other, draw.other_particle)
-        result[k] = (
-            inside
-            + _mean_over_pairs(side, side, counts, kernel)
-            - 2 * _mean_over_pairs(own, side, counts, kernel)
+        result[k] = kernel_distance(
+            first, other, draw.particle, draw.other_particle, counts, kernel, inside
         )
     return result
 
 
-def _within_particles(trial: Trial, values: Sequence[Array], counts: Counts) -> Array:
-    """Floor, then each generated side: all repeats of all particles against each other."""
+def _within_particles(
+    trial: Trial, values: Sequence[Array], counts: Counts
+) -> tuple[Array, int]:
+    """Floor, then each generated side; and how many showers of the reference are used.
+
+    Repeats of a particle, `MAX_REPEATS` at most, are compared with each other.
+    """
     result = np.full((1 + len(trial.generated), len(counts)), np.nan)
     if not trial.matched:
-        return result
+        return result, 0
     particles = np.arange(trial.n_particles)
     tables = []
     for side, table in zip(trial.sides, values, strict=True):
@@ -319,4 +292,4 @@ def _within_particles(trial: Trial, values: Sequence[Array], counts: Counts) -> 
     for k, (first, second) in enumerate(pairs):
         if min(first.shape[1], second.shape[1]) > 1:
             result[k] = counts @ within_particle_energy(first, second) / counts.sum(axis=1)
-    return result
+    return result, tables[0].shape[0] * tables[0].shape[1]

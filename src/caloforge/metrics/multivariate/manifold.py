@@ -97,23 +97,25 @@ def radii(values: Array, k: int = NEIGHBOURS) -> Array:
     return result
 
 
-def indicators(reference: Array, generated: Array, k: int = NEIGHBOURS) -> tuple[Array, ...]:
+def indicators(
+    reference: Array,
+    generated: Array,
+    of_reference: Array,
+    of_generated: Array,
+    k: int = NEIGHBOURS,
+) -> tuple[Array, ...]:
     """What each shower adds to the four means.
 
     Arguments:
         reference: ``(n, d)``.
         generated: ``(m, d)``.
+        of_reference: `radii` of the reference, ``(n,)``.
+        of_generated: `radii` of the generated showers, ``(m,)``.
         k: Which neighbour a ball reaches to.
 
     Returns:
         Precision ``(m,)``, recall ``(n,)``, density ``(m,)``, coverage ``(n,)``.
     """
-    return _between(reference, generated, radii(reference, k), radii(generated, k), k)
-
-
-def _between(
-    reference: Array, generated: Array, of_reference: Array, of_generated: Array, k: int
-) -> tuple[Array, ...]:
     around = np.zeros(len(generated))
     recall, coverage = np.zeros(len(reference)), np.zeros(len(reference))
     for start in range(0, len(reference), _BLOCK):
@@ -142,7 +144,7 @@ def manifold_section(trial: Trial, settings: Settings, rng: np.random.Generator)
         weights, other_weights = counts[:, draw.particle], counts[:, draw.other_particle]
         for side, rows in enumerate((draw.other, *draw.generated)):
             other = values[side][rows]
-            judged = _between(own, other, own_radii, radii(other), NEIGHBOURS)
+            judged = indicators(own, other, own_radii, radii(other))
             for k, (each, weight) in enumerate(
                 zip(judged, (other_weights, weights) * 2, strict=True)
             ):

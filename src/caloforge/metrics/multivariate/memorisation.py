@@ -20,11 +20,13 @@ References:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from caloforge.metrics.figures import Definition, Finding, Scores
+from caloforge.metrics.multivariate.held_out import held_out_particles
 from caloforge.metrics.multivariate.nearest import Nearest, centred, nearest
 from caloforge.metrics.statistics.draws import make_figures, over_draws
 from caloforge.metrics.statistics.permutation import permuted_labels
@@ -32,10 +34,12 @@ from caloforge.metrics.statistics.permutation import permuted_labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from caloforge.metrics.samples.trial import Trial
+    from caloforge.geometry import DetectorGeometry
+    from caloforge.metrics.samples.trial import Side, Trial
     from caloforge.metrics.settings import Settings
 
     Array = NDArray[np.float64]
+    Counts = NDArray[np.int64]
 
 LEVEL = 0.01
 # Share of held-out full simulation that counts as standing out, by definition.
@@ -146,59 +150,94 @@ def check_memory(
 def memorisation(trial: Trial, settings: Settings, rng: np.random.Generator) -> Finding:
     """Distances to the nearest training shower; nothing if the training showers are not given.
 
-    Cannot see: see `DEFINITIONS`.
+    Particles that were trained on are left out. Cannot see: see `DEFINITIONS`.
+
+    Raises:
+        DataFormatError: If all particles were trained on.
     """
     training = settings.training
     if training is None or not len(training):
         return Finding()
+    kept = held_out_particles(trial, training)
     trained = centred(training.showers, trial.geometry)
-    found = [nearest(centred(side.showers, trial.geometry), trained) for side in trial.sides]
-    edge = _edge(found[0].contrast)
-
-    def compared(first: Array, second: Array, counts_a: Any, counts_b: Any) -> Array:  # noqa: ANN401
-        near = [
-            np.average(v[:, 0], weights=c) for v, c in ((first, counts_a), (second, counts_b))
-        ]
-        copied = np.average(second[:, 1] < edge, weights=counts_b)
-        return np.array([near[1] / near[0] if near[0] > 0 else np.nan, copied])
-
+    found = [_distances(side, kept, trained, trial.geometry) for side in trial.sides]
+    edge = _edge(_known(found[0])[:, 1])
+    note = f"{len(training):,} training showers ({training.source})"
+    if not kept.all():
+        note += f"; {(~kept).sum():,} particles that were trained on are left out"
     replicas = over_draws(
         trial,
-        [np.stack((near.distance, near.contrast), axis=1) for near in found],
-        compared,
+        found,
+        partial(_compared, edge=edge),
         rng=rng,
         n_draws=settings.n_draws,
         n_bootstrap=settings.n_bootstrap,
     )
-    n = trial.repeats * (trial.n_particles if trial.matched else trial.n_particles // 2)
+    n_kept = int(kept.sum())
     figures = []
     for column, definition in enumerate(DEFINITIONS):
         part = type(replicas)(
             replicas.floor[:, column : column + 1],
             tuple(r[:, column : column + 1] for r in replicas.generated),
         )
+        blind = definition is COPIED_SHOWERS and edge <= 0
         figures += make_figures(
             definition,
             trial,
             part,
             [""],
             [""],
-            n=n,
+            n=trial.repeats * n_kept if trial.matched else n_kept // 2,
             distance=False,
-            note=f"{len(training):,} training showers ({training.source})",
+            note=f"{note}; full simulation has equal showers, so no copy stands out"
+            if blind
+            else note,
         )
     scores = [
-        Scores(
-            definition.name,
-            "",
-            side.name,
-            getattr(found[0], attribute),
-            getattr(near, attribute),
-        )
-        for side, near in zip(trial.generated, found[1:], strict=True)
-        for definition, attribute in zip(DEFINITIONS, ("distance", "contrast"), strict=True)
+        _scores(definition.name, side.name, found[0][:, column], table[:, column])
+        for side, table in zip(trial.generated, found[1:], strict=True)
+        for column, definition in enumerate(DEFINITIONS)
     ]
     return Finding(figures=figures, scores=scores)
+
+
+def _distances(
+    side: Side, kept: NDArray[np.bool_], trained: NDArray[Any], geometry: DetectorGeometry
+) -> Array:
+    """Distance and contrast of each shower, not a number for particles left out, ``(n, 2)``."""
+    rows = np.flatnonzero(kept[side.particle])
+    table = np.full((len(side), 2), np.nan)
+    near = nearest(centred(side.showers[rows], geometry), trained)
+    table[rows] = np.stack((near.distance, near.contrast), axis=1)
+    return table
+
+
+def _known(table: Array) -> Array:
+    return table[~np.isnan(table[:, 0])]
+
+
+def _compared(
+    first: Array, second: Array, counts_a: Counts, counts_b: Counts, *, edge: float
+) -> Array:
+    """Ratio of distances and share of copies; not a number where a side has no showers."""
+    use_a, use_b = ~np.isnan(first[:, 0]), ~np.isnan(second[:, 0])
+    weights_a, weights_b = counts_a[use_a], counts_b[use_b]
+    if not (weights_a.sum() and weights_b.sum()):
+        return np.array([np.nan, np.nan])
+    below = np.average(first[use_a, 0], weights=weights_a)
+    above = np.average(second[use_b, 0], weights=weights_b)
+    copied = np.average(second[use_b, 1] < edge, weights=weights_b)
+    return np.array([above / below if below > 0 else np.nan, copied if edge > 0 else np.nan])
+
+
+def _scores(metric: str, sample: str, reference: Array, generated: Array) -> Scores:
+    """Scores that are high near training showers, as ranks are tested against high ones only.
+
+    Showers of particles left out share one middle score: exchanging them changes nothing.
+    """
+    middle = np.nanmedian(np.concatenate((reference, generated)))
+    sides = (-np.where(np.isnan(side), middle, side) for side in (reference, generated))
+    return Scores(metric, "", sample, *sides)
 
 
 def _edge(contrast: Array) -> float:

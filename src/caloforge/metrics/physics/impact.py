@@ -157,9 +157,11 @@ def impact_points(trial: Trial, settings: Settings, rng: np.random.Generator) ->
         float(np.exp(np.log(energy[place == k]).mean())) if (place == k).any() else np.nan
         for k in range(_ENERGIES)
     ]
-    rows = len(trial.draw(rng).reference)
+    drawn = values[0][trial.draw(rng).reference]
+    every = np.ones(len(drawn), dtype=np.int64)
+    n = [_select(drawn, every, view, k).true.size for k, view in enumerate(views)]
     return Finding(
-        _figures(trial, views, readout, result.figures, rows),
+        _figures(trial, views, readout, result.figures, n),
         _curves(trial, views, result.curves, centres),
     )
 
@@ -249,7 +251,7 @@ def _middle(true: Array, edges: Array) -> list[float]:
 
 
 def _figures(
-    trial: Trial, views: list[_View], readout: Readout, found: Distances, n: int
+    trial: Trial, views: list[_View], readout: Readout, found: Distances, n: list[int]
 ) -> list[Figure]:
     figures: list[Figure] = []
     for part, definition in enumerate(DEFINITIONS):
@@ -263,7 +265,7 @@ def _figures(
                 found,
                 3 * k + part,
                 view.target,
-                n=n,
+                n=n[k],
                 tolerance=float(tolerance.get(definition, SLOPE)),
             )
     return figures

@@ -18,6 +18,7 @@ ADJACENT = 5  # pairs of peaks: 1 and 2 up to 5 and 6; the spectrum shows 1 to 6
 WINDOW = 0.10  # in energy, on either side
 BINS = 120  # of the spectrum
 _LEVELS = 256  # most steps that the response of one neutron is divided into
+_REACH = 4  # times the largest response of full simulation: brighter showers count as that
 
 
 class Selected(NamedTuple):
@@ -53,7 +54,8 @@ class Grid(NamedTuple):
 
     Attributes:
         width: Of one step, in the unit of the response: 1 for counts, where they are few.
-        levels: Steps of one shower, with that of no response.
+        levels: Most steps of one shower, with that of no response; the last is for all that
+            is brighter.
         coarse: Steps in one bin of the spectrum.
     """
 
@@ -63,12 +65,21 @@ class Grid(NamedTuple):
 
     @classmethod
     def of(cls, largest: float, mean: float, *, counts: bool) -> Grid:
-        """Grid for showers up to a largest response."""
+        """Grid for showers like those of full simulation.
+
+        Its steps do not depend on the samples that are compared: one odd shower of one sample
+        must not coarsen the figures of all.
+
+        Arguments:
+            largest: Response of a shower of full simulation.
+            mean: Response of a shower of full simulation.
+            counts: Whether responses are integers.
+        """
         if counts:
             width = float(max(1, int(np.ceil(largest / _LEVELS))))
         else:
             width = largest / _LEVELS if largest > 0 else 1.0
-        levels = int(np.floor(largest / width + 0.5)) + 1
+        levels = int(np.floor(_REACH * largest / width + 0.5)) + 1
         span = (NUMBERS[ADJACENT] + 3) * mean / width
         return cls(width, levels, max(1, int(np.ceil(span / BINS))))
 

@@ -140,7 +140,9 @@ def several_neutrons(trial: Trial, settings: Settings, rng: np.random.Generator)
     chosen = [selected.particles[side.particle] for side in trial.sides]
     totals = [side.observables[:, trial.total] for side in trial.sides]
     own = [total[rows] for total, rows in zip(totals, chosen, strict=True)]
-    largest = max(float(part.max(initial=0)) for part in own)
+    # Of full simulation alone, and no single odd shower of it.
+    top, usual = float(own[0].max()), 4 * float(np.quantile(own[0], 0.99))
+    largest = min(top, usual) if usual > 0 else top
     grid = Grid.of(largest, float(own[0].mean()), counts=trial.geometry.counts)
     values = [
         np.column_stack((np.where(rows, total, np.nan), side.channels))
@@ -178,8 +180,9 @@ def _differences(
         weights = counts[use]
         if not weights.sum():
             return np.full(length, np.nan)
-        steps = np.floor(values[use, 0] / grid.width + 0.5).astype(np.int64)
-        chances = np.bincount(steps, weights, minlength=grid.levels) / weights.sum()
+        steps = np.floor(values[use, 0] / grid.width + 0.5)
+        inside = np.minimum(steps, grid.levels - 1).astype(np.int64)
+        chances = np.bincount(inside, weights) / weights.sum()
         sides.append((weights @ values[use] / weights.sum(), convolved(chances)))
     means = [side[0] for side in sides]
     if not means[0][0] > 0:

@@ -156,8 +156,8 @@ def energy_sharing(trial: Trial, settings: Settings, rng: np.random.Generator) -
         for side in trial.sides
     ]
     found = signed_draws(trial, values, _differences, settings, rng)
-    rows = len(trial.draw(rng).reference)
-    return Finding(_figures(trial, found.figures, rows), _curves(trial, found.curves))
+    drawn = values[0][trial.draw(rng).reference]
+    return Finding(_figures(trial, found.figures, drawn), _curves(trial, found.curves))
 
 
 def shares(
@@ -214,13 +214,16 @@ def _differences(first: Array, second: Array, own: Counts, other: Counts) -> Arr
     )
 
 
-def _figures(trial: Trial, found: Distances, n: int) -> list[Figure]:
+def _figures(trial: Trial, found: Distances, drawn: Array) -> list[Figure]:
+    """Figures; ``n`` counts the showers of one draw of the reference that have the share."""
+    bright = int((~np.isnan(drawn[:, 0])).sum())
+    hit = drawn[~np.isnan(drawn[:, 1]), 5]
     figures: list[Figure] = []
-    for column, (definition, target, tolerance) in enumerate(
+    for column, (definition, target, tolerance, n) in enumerate(
         (
-            (COMMON_SHARE, "common", MEAN),
-            (COMMON_SPREAD, "common", SPREAD),
-            *((TOWER_SHARE, tower, OWN) for tower in TOWERS),
+            (COMMON_SHARE, "common", MEAN, bright),
+            (COMMON_SPREAD, "common", SPREAD, bright),
+            *((TOWER_SHARE, name, OWN, int((hit == k).sum())) for k, name in enumerate(TOWERS)),
         )
     ):
         figures += column_figures(
