@@ -79,7 +79,10 @@ class TestZn:
         sample = load_sample("zn-test")
         found = run(sample, sample, convention="detector", cut=50.0)
         assert found.channels[0] == "tower 1"
-        assert "channels: detector; total response >= 50 photons; " in found.statement
+        assert (
+            "channels: detector; total response >= 50 photons (passed by: full"
+            in found.statement
+        )
         assert found.n_particles < found.n_particles_reference == 440
         # An independent count of the particles with four showers left.
         total = sample.showers.sum(axis=1, dtype=float)
@@ -130,8 +133,8 @@ def test_dictionary_says_what_was_compared(toy_grid, toy_sample) -> None:
     assert json.loads(json.dumps(table, allow_nan=False)) == table
     assert (table["format"], table["version"]) == ("caloforge-metrics", 2)
     assert set(table) == {
-        "format", "version", "reference", "geometry", "unit", "convention", "channels", "cut", "passing",
-        "pairing", "n_particles", "n_particles_reference", "design", "matched_floor",
+        "format", "version", "reference", "geometry", "unit", "convention", "channels", "cut",
+        "passing", "pairing", "n_particles", "n_particles_reference", "design", "matched_floor",
         "n_compared", "n_bootstrap", "samples",
     }  # fmt: skip
     assert table["n_compared"] == 80

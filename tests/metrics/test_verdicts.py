@@ -189,6 +189,13 @@ def test_equal_samples_of_single_showers_have_nothing_to_test(toy_grid, toy_samp
     assert tests == ()
 
 
+def test_copies_of_the_reference_do_not_pass() -> None:
+    sample = load_sample("zp-test")
+    verdict, tests = judge(sample, sample)
+    assert not verdict.compatible
+    assert "copies" in {t.metric for t in tests if t.p_adjusted <= 0.01}
+
+
 def test_scores_join_the_family(toy_grid, toy_sample) -> None:
     reference, other = halves(toy_sample(toy_grid, 60, repeats=4), 0, 2, 4)
     trial = make_trial(reference, {"a": other}, rng=np.random.default_rng(0))

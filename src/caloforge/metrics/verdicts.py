@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from caloforge.metrics.figures import Definition, Figure
 
 
+# Figures whose test has another name.
+TEST_OF = {
+    "mean_difference": ("mean_shift",),
+    # A channel that is an observable, too, is tested once.
+    "w1": ("w1", "w1_observable"),
+}
+
+
 def give_verdict(sample: str, tests: Sequence[Test], level: float = LEVEL) -> Verdict:
     """Word for word what papers may cite.
 
@@ -55,11 +63,13 @@ def _floors(excess: float) -> str:
 
 
 def with_p_values(figures: Sequence[Figure], tests: Sequence[Test]) -> list[Figure]:
-    """Give figures the p-values of the tests of the same sample, metric and target."""
+    """Give figures the p-values of the tests of the same quantity, sample and target."""
     found = {(test.sample, test.metric, test.target): test for test in tests}
     result = []
     for figure in figures:
-        test = found.get((figure.sample, figure.metric, figure.target))
+        names = TEST_OF.get(figure.metric, (figure.metric,))
+        known = (found.get((figure.sample, name, figure.target)) for name in names)
+        test = next((one for one in known if one is not None), None)
         result.append(
             figure if test is None else replace(figure, p=test.p, p_adjusted=test.p_adjusted)
         )

@@ -70,7 +70,7 @@ def test_equal_repeats_weigh_showers_alike() -> None:
     )
     area = stats.mannwhitneyu(x[labels[0], 0], x[~labels[0], 0]).statistic / (24 * 36)
     rank = contrasts.rank_shift(labelling, x[:, 0])[0, 0]
-    assert rank == pytest.approx(max(area - 0.5, 0), abs=1e-6)
+    assert rank == pytest.approx(area - 0.5, abs=1e-6)
 
 
 def test_shifts(labelling, values) -> None:
@@ -142,7 +142,7 @@ def test_rank_shift(labelling, values) -> None:
         s = labelling.labels[b]
         ranks = stats.rankdata(values[:, 1])
         means = [np.average(ranks[k], weights=weights(labelling, k)) for k in (s, ~s)]
-        expected = max((means[0] - means[1]) / ranks.size, 0)
+        expected = (means[0] - means[1]) / ranks.size
         assert found[b, 0] == pytest.approx(expected, abs=1e-6)
 
 
@@ -158,6 +158,20 @@ def test_twins() -> None:
     # Empty showers do not count; of four equal ones, those labelled together do.
     found = contrasts.twins(contrasts.Labelling(labels, np.array([0, 4])), showers)
     np.testing.assert_allclose(found[:, 0], [2 / 5, 3 / 5, 2 / 5])
+
+
+def test_copies() -> None:
+    showers = np.array([[1, 0], [1, 0], [2, 0], [0, 0], [1, 0], [3, 0], [3, 0], [3, 0]])
+    labels = np.array(
+        [
+            [True, False, False, True, False, True, False, True],
+            [True, True, False, False, True, True, True, False],
+            [True, True, True, False, False, True, True, True],
+        ]
+    )
+    # Equal showers of another particle do not count, nor do those of one label alone.
+    found = contrasts.copies(contrasts.Labelling(labels, np.array([0, 4])), showers)
+    np.testing.assert_allclose(found[:, 0], [3 / 4, 2 / 4, 0])
 
 
 def test_diversity(labelling) -> None:

@@ -105,6 +105,20 @@ def test_an_enormous_value_does_not_drown_the_others() -> None:
     assert adjusted[0] == adjusted[1] == pytest.approx(1 / 400)
 
 
+def test_many_zeros_do_not_disarm_a_test() -> None:
+    """A statistic that is cut at 0 stays as powerful among others as one that is not."""
+    rng = np.random.default_rng(7)
+    for clipped in (False, True):
+        seen = 0
+        for _ in range(20):
+            statistics = np.abs(rng.standard_normal((60, 400)))
+            own = rng.standard_normal(400) + 0.02
+            own[0] = 8.0
+            statistics[3] = np.maximum(own, 0) if clipped else own
+            seen += p_values(statistics).adjusted[3] <= 0.01
+        assert seen == 20
+
+
 def test_surprise_is_the_tail_of_a_gamma_distribution() -> None:
     values = np.random.default_rng(6).gamma(4.0, size=(1, 200_000))
     surprise = common_scale(values)[0]

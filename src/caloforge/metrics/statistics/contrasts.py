@@ -2,7 +2,7 @@
 
 All take showers ordered by incident particle, and labels ``(labelling, n)`` that are true for a
 generated shower, with the same number of generated showers of each particle in every row. All
-return ``(labelling, column)``, 0 upwards, larger for more different.
+return ``(labelling, column)``, larger for more different, 0 upwards but for `rank_shift`.
 """
 
 from __future__ import annotations
@@ -179,15 +179,15 @@ def cell_shift(labelling: Labelling, showers: NDArray[Any]) -> Array:
 
 
 def rank_shift(labelling: Labelling, scores: Array) -> Array:
-    """Distance of the area under the ROC curve of scores from 1/2, ``(labelling, 1)``.
+    """Area under the ROC curve of scores minus 1/2, ``(labelling, 1)``, of either sign.
 
-    It is the difference of the mean ranks over the number of showers, particles alike.
-
-    Counted upwards only: scores below 1/2 say that the classifier learned nothing that holds.
+    It is the difference of the mean ranks over the number of showers, particles alike. Only
+    large values count as different: one below 0 says that the classifier learned nothing that
+    holds.
     """
     ranks = (stats.rankdata(scores) / scores.size).astype(np.float32)
     shift = np.concatenate([labelling.weights[part] @ ranks for part in labelling.blocks()])
-    return np.maximum(shift.astype(np.float64), 0.0)[:, None]
+    return shift.astype(np.float64)[:, None]
 
 
 def twins(labelling: Labelling, showers: NDArray[Any]) -> Array:
@@ -209,6 +209,33 @@ def twins(labelling: Labelling, showers: NDArray[Any]) -> Array:
         labels = labelling.labels[part][:, lit[order]].astype(np.int64)
         together = np.add.reduceat(labels, start, axis=1)
         result[part, 0] = np.where(together > 1, together, 0).sum(axis=1)
+    return result / int(labelling.labels[0].sum())
+
+
+def copies(labelling: Labelling, showers: NDArray[Any]) -> Array:
+    """Share of generated showers that equal a reference shower of their particle.
+
+    Empty showers do not count. Sees a generator that gives the reference back; with one shower
+    on either side labels make no difference, and nothing can be said.
+    """
+    lit = np.flatnonzero(showers.any(axis=1))
+    particle = np.repeat(np.arange(labelling.start.size), labelling.n)[lit]
+    keys = np.array(
+        [hash((int(k), row.tobytes())) for k, row in zip(particle, showers[lit], strict=True)]
+    )
+    _, group, size = np.unique(keys, return_inverse=True, return_counts=True)
+    shared = size[group] > 1
+    lit, group = lit[shared], group[shared]
+    result = np.zeros((len(labelling.labels), 1))
+    if lit.size == 0:
+        return result
+    order = np.argsort(group, kind="stable")
+    start = np.flatnonzero(np.diff(group[order], prepend=-1))
+    size = np.diff(start, append=order.size)
+    for part in labelling.blocks():
+        labels = labelling.labels[part][:, lit[order]].astype(np.int64)
+        together = np.add.reduceat(labels, start, axis=1)
+        result[part, 0] = np.where(together < size, together, 0).sum(axis=1)
     return result / int(labelling.labels[0].sum())
 
 

@@ -11,6 +11,7 @@ distance that is 0 or small if generator and full simulation agree:
 - ``cell_shift``: distance of the mean responses of all cells;
 - ``line_shift``: distance of the mean responses of rows and columns (grids), or layers;
 - ``twins``: showers that equal another one of the sample;
+- ``copies``: showers that equal a reference shower of their particle;
 - ``diversity_shift``: logarithm of the ratio of the distances between a particle's showers;
 - ``joint_shift``: energy distance of all observables and the conditions at once;
 - ``passing``: share of showers that pass the cut, if there is one;
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 N_SPLITS = 40
 ROUNDING = 1e-6
+SHARES = ("twins", "copies")  # do not fall with the size of the samples
 _BY_LABELS = "labels exchanged within the particle: p-values are exact for any sample size"
 
 
@@ -115,6 +117,12 @@ EXCHANGE_DEFINITIONS = (
         "copies with the smallest change",
     ),
     _definition(
+        "copies",
+        "Copies of the reference",
+        "Share of generated showers that equal a reference shower of their particle.",
+        "copies with the smallest change; copies where each sample has one shower a particle",
+    ),
+    _definition(
         "diversity_shift",
         "Diversity",
         "Size of the logarithm of the ratio of the mean distances of a particle's showers, in "
@@ -175,7 +183,7 @@ def exchange_tests(
     tests = []
     for k, (metric, target) in enumerate(found):
         # Without repeats of the reference: the permutations, the observed labels left out.
-        floor = floors.get((metric, target), 0.0) or float(table[k, 1:].mean())
+        floor = floors.get((metric, target), 0.0) or float(np.abs(table[k, 1:]).mean())
         floor = floor or 1 / len(side)  # shares that never occur
         tests.append(
             Test(
@@ -201,7 +209,7 @@ def reference_floors(
     The reference's showers of each particle are split at random into two parts, in the
     proportion of generated to reference showers, `N_SPLITS` times. Parts are smaller than the
     samples of the test; the statistics are distances that fall as :math:`1/\sqrt n`, so their
-    mean is scaled to the size of the test. (The share of equal showers is left as it is.)
+    mean is scaled to the size of the test. (Shares of equal showers are left as they are.)
     Particles with a single reference shower cannot be split; without others there is no floor.
     """
     n = np.bincount(pooled.particle, minlength=pooled.region.size)
@@ -222,7 +230,7 @@ def reference_floors(
 
     scale = noise(n_generated, n_reference) / noise(part, n_reference[kept] - part)
     return {
-        key: float(values.mean()) * (1.0 if key[0] == "twins" else scale)
+        key: float(np.abs(values).mean()) * (1.0 if key[0] in SHARES else scale)
         for key, values in found.items()
     }
 

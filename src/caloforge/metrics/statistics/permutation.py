@@ -119,18 +119,19 @@ def common_scale(statistics: Array) -> Array:
 
 
 def _compressed(statistics: Array) -> Array:
-    """Values from their median in units of their usual distance to it, logarithmic beyond 10.
+    """Values from their median in units of their usual distance to it, logarithmic beyond 1000.
 
     Any rising function of a statistic makes the same test; this one keeps a single enormous
     value from drowning the others in rounding errors.
     """
     x = statistics - np.median(statistics, axis=1, keepdims=True)
     size = np.abs(x)
-    usual = np.median(size, axis=1, keepdims=True)
+    # Mean without the largest: neither one enormous value nor many zeros decide the scale.
+    usual = (size.sum(axis=1, keepdims=True) - size.max(axis=1, keepdims=True)) / size.shape[1]
     usual = np.where(usual > 0, usual, size.mean(axis=1, keepdims=True))
     x, size = (np.divide(v, usual, out=np.zeros_like(v), where=usual > 0) for v in (x, size))
-    far = np.sign(x) * (10 + np.log(np.maximum(size, 10) / 10))
-    compressed: Array = np.where(size > 10, far, x)
+    far = np.sign(x) * (1000 + np.log(np.maximum(size, 1000) / 1000))
+    compressed: Array = np.where(size > 1000, far, x)
     return compressed
 
 

@@ -167,6 +167,7 @@ def statistics(
             "diversity_shift": run(contrasts.diversity, labelling, pooled.showers, first),
             "joint_shift": run(_energy_distance, labelling, pooled.joint, settings, second),
             "twins": run(contrasts.twins, labelling, pooled.showers),
+            "copies": run(contrasts.copies, labelling, pooled.showers),
         }
         if pooled.lines is not None:
             tables["line_shift"] = run(contrasts.cell_shift, labelling, pooled.lines)
