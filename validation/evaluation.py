@@ -147,7 +147,8 @@ def through_challenge_layout(sample: ShowerSample, path: Path) -> ShowerSample:
 
 def draw() -> None:
     """Write the table from the JSON files."""
-    heads = ["detector", "sample", "verdict", "tests rejected", *(head for *_, head in SHOWN)]
+    heads = ["detector", "sample", "verdict", "most in", "tests that reject"]
+    heads += [head for *_, head in SHOWN]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     made = []
     for detector in SUITES:
@@ -169,14 +170,14 @@ def draw() -> None:
                 ).get(key)
                 for metric, target, _ in SHOWN
             )
-            return _cells(list(found))
+            return _cells([_rounded(v, k) for v, k in zip(found, SHOWN, strict=True)])
 
         first = table["verdicts"][0]["sample"]
-        lines.append(f"| {detector} | floor (Geant4) | | | {row(first, 'floor')}")
+        lines.append(f"| {detector} | floor (Geant4) | | | | {row(first, 'floor')}")
         for verdict in table["verdicts"]:
             name = verdict["sample"]
             lines.append(
-                f"| {detector} | {name} | {verdict['text']} "
+                f"| {detector} | {name} | {verdict['text']} | {_worst(verdict)} "
                 f"| {verdict['n_rejected']} of {verdict['n_tests']} | {row(name, 'value')}"
             )
         machine = table["machine"]
@@ -197,7 +198,8 @@ def draw() -> None:
 
 def _short(lines: list[str]) -> list[str]:
     """The columns of the README's table."""
-    kept = ("detector", "sample", "verdict", "W1 / floor", "AUC trees, observables", "speed-up")
+    kept = ("detector", "sample", "verdict", "most in", "W1 / floor", "AUC trees, observables")
+    kept += ("speed-up",)
     heads = [cell.strip() for cell in lines[0].strip("|").split("|")]
     columns = [heads.index(name) for name in kept]
     short = []
@@ -208,10 +210,24 @@ def _short(lines: list[str]) -> list[str]:
     return short
 
 
-def _cells(values: list[dict | None]) -> str:
+def _rounded(value: dict | None, shown: tuple[str, str, str]) -> dict | str | None:
+    """Speeds are those of one run on a shared machine: one digit and no error."""
+    if value is None or shown[0] != "speed_up":
+        return value
+    return f"≈ {float(format(value['value'], '.1g')):,.0f}"
+
+
+def _worst(verdict: dict) -> str:
+    return "" if verdict["worst"] is None else verdict["worst"]["label"].lower()
+
+
+def _cells(values: list[dict | str | None]) -> str:
     from caloforge.metrics import Measured
 
-    texts = ["" if v is None else Measured(v["value"], v["error"]).text for v in values]
+    texts = [
+        v if isinstance(v, str) else "" if v is None else Measured(v["value"], v["error"]).text
+        for v in values
+    ]
     return " | ".join(texts) + " |"
 
 
