@@ -225,7 +225,11 @@ def _cells(values: list[dict | str | None]) -> str:
     from caloforge.metrics import Measured
 
     texts = [
-        v if isinstance(v, str) else "" if v is None else Measured(v["value"], v["error"]).text
+        v
+        if isinstance(v, str)
+        else ""
+        if v is None
+        else Measured(v["value"], v["error"]).text.removesuffix(" ± 0")
         for v in values
     ]
     return " | ".join(texts) + " |"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from caloforge.metrics.statistics.distances import Measured
 
 GROUPS = {
-    "talk": "The talk's metrics",
+    "talk": "Channel sums",
     "one-dimensional": "One observable at a time",
     "multivariate": "All observables, all cells at once",
     "conditional": "Repeated showers of one particle",

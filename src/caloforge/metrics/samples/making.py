@@ -52,11 +52,11 @@ def make_trial(
         DataFormatError: If samples do not pair, or nothing passes the cut.
         GeometryError: If there is no such convention, or showers have other cells.
     """
-    if not generated or not cut >= 0:
-        msg = (
-            f"metrics: found {len(generated)} generated samples and cut {cut:g}, expected at "
-            "least 1 and 0; change them"
-        )
+    if not generated:
+        msg = "evaluate: found no generated sample, expected one or more; name its file"
+        raise ConfigError(msg)
+    if not 0 <= cut < np.inf:
+        msg = f"cut: found {cut:g}, expected a number from 0 upwards; change it"
         raise ConfigError(msg)
     for name, sample in generated.items():
         _check(name, sample, reference)
