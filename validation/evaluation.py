@@ -45,7 +45,7 @@ MODELS = {
 SHOWN = (
     ("w1_ratio", "", "W1 / floor"),
     ("mae_conditional", "", "MAE cond."),
-    ("conditional_bias", "", "mean bias"),
+    ("conditional_bias", "", "bias per particle, rms"),
     ("spread_ratio", "", "spread"),
     ("classifier_auc", "observables, boosted trees", "AUC trees, observables"),
     ("classifier_auc", "cells, boosted trees", "AUC trees, cells"),

@@ -23,7 +23,7 @@ SEEDS = (0, 1, 2)
 FIGURES = {
     "w1_ratio": "W1 / floor",
     "w1": "W1 [photons]",
-    "conditional_bias": "mean bias [photons]",
+    "conditional_bias": "bias per particle, rms [photons]",
     "spread_ratio": "spread ratio",
     "dispersion_discrepancy": "dispersion discrepancy",
     "mae": "MAE [photons]",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +31,32 @@ def test_files_give_what_samples_give(tmp_path, toy_grid, toy_sample) -> None:
     of_samples = evaluate_samples(reference, {"other": other}, seed=3).comparison
     assert of_files.rows == of_samples.rows
     assert of_files.reference == str(paths[0])
+
+
+def test_provenance_names_files_and_their_checksums(tmp_path, toy_grid, toy_sample) -> None:
+    reference, other = toy_sample(toy_grid, repeats=4), toy_sample(toy_grid, repeats=2)
+    other = replace(other, provenance={"model": "toy", "seed": np.int64(3)})
+    path = write(tmp_path / "other.h5", replace(other, provenance={"model": "toy"}))
+    whole = write(tmp_path / "reference.h5", reference)
+    found = evaluate_files(whole, {"made": path}, training=None).as_dict()["provenance"]
+    assert datetime.fromisoformat(found["date"]).tzinfo is not None
+    assert found["command"] is None  # pytest's is not ours
+    assert found["versions"].keys() == {"python", "numpy", "scipy", "scikit-learn", "torch"}
+    assert found["versions"]["numpy"] == np.__version__
+    assert [(f["role"], f["name"], f["n_showers"]) for f in found["files"]] == [
+        ("reference", "reference", len(reference)),
+        ("generated", "made", len(other)),
+    ]
+    made = found["files"][1]
+    assert made["path"] == str(path)
+    assert made["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert made["attributes"] == {"model": "toy"}
+
+    in_memory = evaluate_samples(reference, {"made": other}, training=reference)
+    files = in_memory.as_dict()["provenance"]["files"]
+    assert [f["role"] for f in files] == ["reference", "generated", "training"]
+    assert {f["sha256"] for f in files} == {f["path"] for f in files} == {None}
+    assert files[1]["attributes"] == {"model": "toy", "seed": 3}
 
 
 def test_samples_that_come_along_are_known_by_name() -> None:

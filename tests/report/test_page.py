@@ -48,6 +48,10 @@ def test_page_of_a_grid_is_whole(report_page: Path, assessed: Evaluation) -> Non
     assert "Response &lt;toy&gt;" in text
     assert assessed.comparison.statement in text.replace("&gt;", ">")
     assert "machine.cores" in text
+    assert "versions.scikit-learn" in text
+    assert "in memory" in text
+    assert "Standard pictures" in text
+    assert "40 particles, 160 showers" in text
     for verdict in assessed.outcome.verdicts:
         assert f"{'✓' if verdict.compatible else '✗'} {verdict.text}" in text
     assert "worse than full simulation by" in text

@@ -11,16 +11,20 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from caloforge.metrics import Curve
+from caloforge.metrics import ChannelFigure, Curve, Measured
+from caloforge.metrics.assessment import Test
 from caloforge.metrics.regions import find_regions
 from caloforge.metrics.settings import Settings
 from caloforge.report import Evaluation, evaluate_samples
 from caloforge.report.content import Content
 from caloforge.report.correlation_maps import correlations
+from caloforge.report.curve_ratios import panels, ratios
 from caloforge.report.curves import draw_curves
 from caloforge.report.histograms import ENOUGH, Panel
 from caloforge.report.lean_svg import lean, svg_uri
 from caloforge.report.pictures import make_pictures
+from caloforge.report.profiles import worst_ratios
+from caloforge.report.significance import shown_targets
 from caloforge.report.style import data_uri, new_figure
 
 if TYPE_CHECKING:
@@ -87,6 +91,78 @@ def test_curves_of_all_sorts() -> None:
     inks = [line.get_color() for line in figure.legends[0].get_lines()]
     assert len(set(inks)) == len(inks) == 3  # and one is an outline
     assert data_uri(figure).startswith("data:image/svg+xml,")
+
+
+def test_ratios_to_full_simulation_where_points_coincide() -> None:
+    def curve(
+        sample: str, x: tuple[float, ...], y: tuple[float, ...], panel: str = "n"
+    ) -> Curve:
+        error = tuple(0.1 * v for v in y)
+        return Curve(
+            "response_against_energy",
+            "T",
+            "C",
+            panel,
+            sample,
+            x,
+            y,
+            error,
+            "E",
+            "r",
+            log_x=True,
+        )
+
+    curves = [
+        curve("full simulation", (10.0, 100.0, 300.0), (2.0, 4.0, 5.0)),
+        curve("a", (10.0, 100.0 * (1 + 1e-9), 250.0), (1.0, 5.0, 9.0)),
+        curve("full simulation", (10.0,), (2.0,), "gamma"),
+        curve("a", (10.0,), (2.0,), "gamma"),
+    ]
+    shown, n = panels(curves)
+    assert (list(shown), n) == (["n"], 2)
+    assert list(panels(curves[2:])[0]) == ["gamma"]
+    (ratio,) = ratios(shown["n"]).values()
+    np.testing.assert_allclose(ratio.x, (10.0, 100.0))
+    np.testing.assert_allclose(ratio.y, (0.5, 1.25))
+    np.testing.assert_allclose(ratio.error, ratio.y * np.hypot(0.1, 0.1))
+    figure = draw_curves(curves, ["a"], {})
+    _, below = figure.axes
+    assert below.get_ylabel() == "ratio"
+    low, high = below.get_ylim()
+    assert 0.3 < low < 0.43
+    assert 1.42 < high < 1.6
+    assert data_uri(figure).startswith("data:image/svg+xml,")
+    assert ratios([replace(c, name="other") for c in curves]) == {}
+
+
+def test_of_many_columns_the_worst_and_the_classifiers_are_shown() -> None:
+    layers = [f"layer {k}" for k in range(45)]
+    tests = [
+        Test("w1", name, "a", name, 1.0, 1.0, 0.001, 0.001, float(k))
+        for k, name in enumerate(layers)
+    ]
+    tests += [Test("scores", "cells, trees", "a", "c", 1.0, 1.0, 0.9, 0.9, 0.0)]
+    tests += [Test("joint", "", "a", "j", 1.0, 1.0, 0.9, 0.9, 0.0)]
+    shown, n = shown_targets(tests, layers)
+    assert n == 47
+    assert shown == [*layers[-26:], "cells, trees", ""]
+    assert shown_targets(tests[40:], layers)[1] == len(shown_targets(tests[40:], layers)[0])
+
+
+def test_of_many_channels_the_worst_are_in_units_of_the_floor(
+    grid_evaluation: Evaluation,
+) -> None:
+    comparison = grid_evaluation.comparison
+    names = tuple(f"layer {k}" for k in range(45))
+    rows = []
+    for row in comparison.rows:
+        channels = {name: Measured(float(k), 0.1) for k, name in enumerate(names, start=100)}
+        rows.append(
+            replace(row, metrics={**row.metrics, "w1_ratio": ChannelFigure(None, channels)})
+        )
+    shown, n = worst_ratios(replace(comparison, channels=names, rows=tuple(rows)))
+    assert list(shown) == list(names[-28:])
+    assert n == 45 + len(comparison.floor.observables)
 
 
 def test_lean_svg_is_the_same_picture() -> None:

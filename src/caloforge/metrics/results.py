@@ -105,14 +105,14 @@ METRICS: dict[str, Definition] = {
         ),
         Definition(
             name="conditional_bias",
-            label="Mean bias",
+            label="Bias per particle, rms",
             group="conditional",
             unit="response",
             ideal="0",
             range="any sign; negative is less than the noise",
             meaning=(
-                "Typical error of the mean response to one particle, statistical noise "
-                "subtracted; a negative sign means less than the noise."
+                "Signed root of the noise-subtracted mean square of the error of the mean "
+                "response to a particle: not a shift. Negative means less than the noise."
             ),
             source="ours; the unbiased estimator of a squared distance of means",
             bias="none of its square",

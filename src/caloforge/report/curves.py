@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caloforge.metrics.samples.trial import REFERENCE as FULL
+from caloforge.report.curve_ratios import limits, panels, ratios
 from caloforge.report.style import (
     REFERENCE,
     colour,
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from caloforge.metrics import Curve
+    from caloforge.report.curve_ratios import Ratio
 
-MAX_PANELS = 12
 _FEW_POINTS = 60  # with more, points have no markers
 _FLOOR = "0.55"
 
@@ -51,23 +53,38 @@ def draw_curves(
         samples: Names of the generated samples, which decide their colours.
         titles: Names of panels for people, where they are targets of metrics.
     """
-    panels: dict[str, list[Curve]] = {}
-    for curve in curves:
-        panels.setdefault(curve.panel, []).append(curve)
-    shown = list(panels.items())[:MAX_PANELS]
+    shown = list(panels(curves)[0].items())
+    below = [ratios(lines) for _, lines in shown]
     n_columns = {1: 1, 2: 2, 4: 2}.get(len(shown), 3)
     n_rows = math.ceil(len(shown) / n_columns)
     width = 6.4 if n_columns == 1 else 3.4 * n_columns
-    figure = new_figure(width, (3.8 if n_columns == 1 else 2.8) * n_rows + 0.3)
+    height = (3.8 if n_columns == 1 else 2.8) + (1.0 if any(below) else 0.0)
+    figure = new_figure(width, height * n_rows + 0.3)
+    grid = figure.add_gridspec(n_rows, n_columns)
     looks = _looks(samples, curves)
     entries: dict[str, Artist] = {}
     for k, (title, lines) in enumerate(shown):
-        ax = figure.add_subplot(n_rows, n_columns, k + 1)
+        place = grid[k // n_columns, k % n_columns]
+        ax = bottom = figure.add_subplot(place)
+        if below[k]:
+            parts = place.subgridspec(2, 1, height_ratios=(2.4, 1.0))
+            ax.set_subplotspec(parts[0])
+            bottom = figure.add_subplot(parts[1], sharex=ax)
         for curve in lines:
             _draw(ax, curve, looks[curve.sample], _dodge(lines, curve))
         first = lines[0]
         _scale(ax, lines)
-        ax.set(title=plain(titles.get(title, title)), xlabel=first.x_label)
+        ax.set(title=plain(titles.get(title, title)))
+        if bottom is not ax:
+            ax.tick_params(labelbottom=False)
+            for curve in lines:
+                if curve.sample in below[k]:
+                    _draw_ratio(bottom, below[k], curve, looks, _dodge(lines, curve))
+            bottom.axhline(1, color=REFERENCE, lw=0.8, zorder=0)
+            bottom.set_ylim(limits(below[k]))
+            if k % n_columns == 0:
+                bottom.set_ylabel("ratio")
+        bottom.set_xlabel(first.x_label)
         if k % n_columns == 0 or first.y_label != shown[k - 1][1][0].y_label:
             ax.set_ylabel(first.y_label)
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
@@ -116,14 +133,36 @@ def _draw(ax: Axes, curve: Curve, look: Mapping[str, Any], shift: float) -> None
         return
     n = min(len(x), len(y))
     known = np.isfinite(x[:n]) & np.isfinite(y[:n])
-    if known.sum() > 1 and error is not None:
-        low, high = float(x[:n][known].min()), float(x[:n][known].max())
-        x = x * (high / low) ** shift if curve.log_x and low > 0 else x + shift * (high - low)
+    if error is not None:
+        x[:n][known] = _shifted(x[:n][known], shift, log=curve.log_x)
     ax.errorbar(
         x[:n][known], y[:n][known], yerr=None if error is None else error[:n][known],
         label=label, ms=3.5, lw=1.1, elinewidth=0.8,
         marker=mark if known.sum() <= _FEW_POINTS else None, **own,
     )  # fmt: skip
+
+
+def _draw_ratio(
+    ax: Axes,
+    found: Mapping[str, Ratio],
+    curve: Curve,
+    looks: Mapping[str, dict[str, Any]],
+    shift: float,
+) -> None:
+    line, look = found[curve.sample], looks[curve.sample]
+    x = _shifted(line.x, shift, log=curve.log_x)
+    ax.errorbar(x, line.y, yerr=line.error, ms=3, lw=1.0, elinewidth=0.8, **look)
+
+
+def _shifted(x: NDArray[np.float64], shift: float, *, log: bool) -> NDArray[np.float64]:
+    """Points moved by a share of their range, to keep bars apart."""
+    if len(x) < 2:
+        return x
+    low, high = float(x.min()), float(x.max())
+    moved: NDArray[np.float64] = (
+        x * (high / low) ** shift if log and low > 0 else x + shift * (high - low)
+    )
+    return moved
 
 
 def _scale(ax: Axes, lines: Sequence[Curve]) -> None:

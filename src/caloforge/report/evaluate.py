@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from caloforge.metrics import METRICS, Comparison, Trial, compare, make_trial
 from caloforge.metrics.assessment import Assessment
 from caloforge.metrics.shower.catalogue import MAX_LAYERS
 from caloforge.metrics.suites import assess, find_suite
+from caloforge.report.provenance import checksum, origin, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,7 @@ class Evaluation:
         generated: Generated samples by name.
         seed: Seed of resamplings, permutations and classifiers.
         assessment: What a suite found beyond that; ``None`` if none was run.
+        provenance: Program, versions and files, as the block of ``metrics.json``.
     """
 
     comparison: Comparison
@@ -42,6 +44,7 @@ class Evaluation:
     generated: Mapping[str, ShowerSample]
     seed: int
     assessment: Assessment | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cpu_seconds(self) -> dict[str, float]:
@@ -78,6 +81,7 @@ class Evaluation:
             "caloforge": __version__,
             "seed": self.seed,
             "cpu_seconds_per_shower": self.cpu_seconds,
+            "provenance": self.provenance,
             **self.outcome.as_dict(),
         }
         plain: dict[str, Any] = _plain(table)
@@ -115,17 +119,23 @@ def evaluate_files(
         GeometryError: If the files are of different detectors.
         ConfigError: If an option is out of range.
     """
-    return evaluate_samples(
+    given = [reference, *generated.values(), *([] if training is None else [training])]
+    sha256 = {str(path): checksum(resolve(path)) for path in given}
+    samples = {name: _read(path) for name, path in generated.items()}
+    trained = None if training is None else _read(training)
+    evaluation = evaluate_samples(
         _read(reference),
-        {name: _read(path) for name, path in generated.items()},
+        samples,
         suite=suite,
         convention=convention,
         cut=cut,
-        training=None if training is None else _read(training),
+        training=trained,
         network=network,
         seed=seed,
         say=say,
     )
+    files = _records(evaluation.reference, samples, trained, sha256)
+    return replace(evaluation, provenance={**evaluation.provenance, "files": files})
 
 
 def evaluate_samples(
@@ -177,12 +187,29 @@ def evaluate_samples(
         cut=cut,
         max_layers=None if chosen == "calochallenge" else MAX_LAYERS,
     )
+    made_of = origin(_records(reference, generated, training))
     if chosen is None:
-        return Evaluation(compare(trial, rng=rng), trial, reference, dict(generated), seed)
-    assessment = assess(trial, chosen, seed=seed, network=network, training=training, say=say)
-    return Evaluation(
-        assessment.comparison, trial, reference, dict(generated), seed, assessment
-    )
+        comparison, assessment = compare(trial, rng=rng), None
+    else:
+        assessment = assess(
+            trial, chosen, seed=seed, network=network, training=training, say=say
+        )
+        comparison = assessment.comparison
+    return Evaluation(comparison, trial, reference, dict(generated), seed, assessment, made_of)
+
+
+def _records(
+    reference: ShowerSample,
+    generated: Mapping[str, ShowerSample],
+    training: ShowerSample | None,
+    sha256: Mapping[str, str | None] | None = None,
+) -> list[dict[str, Any]]:
+    """Describe all samples; checksums by source, of those that were read from files."""
+    found = [record("reference", "reference", reference, sha256)]
+    found += [record("generated", name, s, sha256) for name, s in generated.items()]
+    if training is not None:
+        found.append(record("training", "training", training, sha256))
+    return found
 
 
 def _read(name_or_path: str | Path) -> ShowerSample:

@@ -14,6 +14,7 @@ from caloforge.metrics.assessment import LEVEL
 from caloforge.output import new_file, new_folder
 from caloforge.report import sheets, tables
 from caloforge.report.content import Content
+from caloforge.report.numbers import number
 from caloforge.report.pictures import SECTIONS, Picture, make_pictures
 from caloforge.report.spreadsheet import csv_text
 from caloforge.report.style import colour, data_uri, save
@@ -119,6 +120,7 @@ def _render(
     origins |= {name: sample.provenance for name, sample in evaluation.generated.items()}
     origins |= provenance
     floor = comparison.floor
+    made_of = {k: v for k, v in evaluation.provenance.items() if k != "files"}
     return environment.get_template("report.html.j2").render(
         comparison=comparison,
         outcome=content.outcome,
@@ -140,7 +142,9 @@ def _render(
         },
         sizes=[("full simulation", floor.n_showers, floor.repeats)]
         + [(r.name, r.n_showers, r.repeats) for r in comparison.generated],
-        cpu_seconds={name: f"{value:.3g}" for name, value in evaluation.cpu_seconds.items()},
+        cpu_seconds={name: number(value, 3) for name, value in evaluation.cpu_seconds.items()},
+        made_of=_flat({k: v for k, v in made_of.items() if v is not None}),
+        files=evaluation.provenance.get("files", ()),
         provenance={name: _flat(table) for name, table in origins.items() if table},
         seed=evaluation.seed,
         version=__version__,

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from caloforge.metrics.assessment import LEVEL
 from caloforge.report import histograms, maps, profiles
 from caloforge.report.correlation_maps import correlation_maps
+from caloforge.report.curve_ratios import panels, ratios
 from caloforge.report.curves import by_picture, draw_curves
 from caloforge.report.history import read_history, training_curves
+from caloforge.report.profiles import worst_ratios
 from caloforge.report.region_figures import region_profile, region_showers, worst_regions
-from caloforge.report.significance import test_matrix
+from caloforge.report.significance import shown_targets, test_matrix
 from caloforge.report.style import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from matplotlib.figure import Figure
 
+    from caloforge.metrics import Curve
     from caloforge.report.content import Content
 
 
@@ -44,7 +47,7 @@ class Picture(NamedTuple):
 SECTIONS = {
     "verdict": "Is it full simulation?",
     "regions": "Where does it fail?",
-    "showers": "The talk's pictures",
+    "showers": "Standard pictures",
     "metrics": "Behind the figures",
     "training": "Training",
 }
@@ -58,7 +61,8 @@ def make_pictures(content: Content, history: str | Path | None = None) -> Iterat
     for name, curves in by_picture(content.outcome.curves).items():
         figure = draw_curves(curves, content.samples, content.targets)
         first = curves[0]
-        yield Picture(f"curve-{name}", first.title, first.caption, figure, "metrics")
+        caption = first.caption + _of_panels(curves)
+        yield Picture(f"curve-{name}", first.title, caption, figure, "metrics")
     if history is not None:
         yield Picture(
             "training",
@@ -70,6 +74,22 @@ def make_pictures(content: Content, history: str | Path | None = None) -> Iterat
         )
 
 
+def _of_panels(curves: Sequence[Curve]) -> str:
+    """What must be said of ratios, and of panels that are not shown."""
+    shown, n = panels(curves)
+    words = ""
+    if any(map(ratios, shown.values())):
+        words = (
+            " Below: ratio to full simulation at equal energies; bars take the two as "
+            "independent."
+        )
+    return words + _of_all(len(shown), n, "panels")
+
+
+def _of_all(shown: int, n: int, what: str) -> str:
+    return "" if shown == n else f" {shown} of {n} {what} shown."
+
+
 def _of_tests(content: Content) -> Iterator[Picture]:
     comparison, tests = content.evaluation.comparison, content.outcome.tests
     if tests:
@@ -78,22 +98,25 @@ def _of_tests(content: Content) -> Iterator[Picture]:
             content.targets,
         )
         level = _level(content)
+        shown, n = shown_targets(tests, list(content.targets))
         yield Picture(
             "tests",
             "Which test sees what",
             "Every permutation test of every sample. Colour: by how many floors the statistic "
             "exceeds its mean over permuted labels (full simulation against itself). Full "
-            f"colour, dot: rejected at a family-wise level of {level:g}; faint: compatible.",
+            f"colour, dot: rejected at a family-wise level of {level:g}; faint: compatible."
+            + _of_all(len(shown), n, "columns, the worst,"),
             test_matrix(tests, content.samples, labels, level),
             "verdict",
         )
+    ratio_rows, n = worst_ratios(comparison)
     yield Picture(
         "floor",
         "Distance to full simulation, in units of the floor",
         "W1 of each channel and shower shape, divided by what two full-simulation samples "
         "of the same particles show. The dashed line is full simulation: points on it are "
         "as good as this sample can tell, 2 is twice as far. Bars are one standard "
-        "deviation.",
+        "deviation." + _of_all(len(ratio_rows), n, "channels and shapes, the worst,"),
         profiles.floor_ratios(comparison),
         "verdict",
     )

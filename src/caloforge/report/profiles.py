@@ -24,17 +24,39 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from caloforge.metrics import Comparison, Side
+    from caloforge.metrics import Comparison, Measured, Side
+
+
+MAX_RATIOS = 28
+
+
+def worst_ratios(
+    comparison: Comparison,
+) -> tuple[dict[str, list[Measured | None]], int]:
+    """W1 over its floor of every sample, by channel and shower shape, and how many there are.
+
+    Of too many, those where a sample is furthest from full simulation, in their usual order.
+    """
+    generated = comparison.generated
+    rows = {
+        name: [r.metrics["w1_ratio"].channels[name] for r in generated]
+        for name in comparison.channels
+    }
+    for name, shape in comparison.floor.observables.items():
+        rows[shape.label.lower()] = [r.observables[name].ratio for r in generated]
+
+    def worst(name: str) -> float:
+        return max((m.value for m in rows[name] if m is not None), default=0.0)
+
+    kept = set(sorted(rows, key=worst, reverse=True)[:MAX_RATIOS])
+    return {name: row for name, row in rows.items() if name in kept}, len(rows)
 
 
 @styled
 def floor_ratios(comparison: Comparison) -> Figure:
-    """W1 over its floor for the channels and shower shapes of every sample, with errors."""
+    """W1 over its floor for the worst channels and shower shapes of every sample."""
     rows = {"mean of channels": [r.metrics["w1_ratio"].mean for r in comparison.generated]}
-    for name in comparison.channels[:12]:
-        rows[name] = [r.metrics["w1_ratio"].channels[name] for r in comparison.generated]
-    for name, shape in list(comparison.floor.observables.items())[:12]:
-        rows[shape.label.lower()] = [r.observables[name].ratio for r in comparison.generated]
+    rows |= worst_ratios(comparison)[0]
     figure = new_figure(7.2, 1.1 + 0.24 * len(rows))
     ax = figure.add_subplot()
     n = len(comparison.generated)

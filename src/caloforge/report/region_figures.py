@@ -9,6 +9,7 @@ from matplotlib.colors import LogNorm
 
 from caloforge.geometry import GridLayout
 from caloforge.report.maps import show_cells
+from caloforge.report.numbers import cell
 from caloforge.report.style import (
     REFERENCE,
     colour,
@@ -111,7 +112,7 @@ def region_showers(regions: Sequence[Region], trial: Trial, samples: Sequence[st
         figure.subfigures(len(regions), 1, squeeze=False)[:, 0], regions, strict=True
     ):
         place = list(samples).index(region.sample)
-        ratio = "" if region.ratio is None else f": W1 is {region.ratio.text} floors"
+        ratio = "" if region.ratio is None else f": W1 is {cell(region.ratio)} floors"
         block.suptitle(plain(f"{region.sample}, {region.label}{ratio}"), fontsize=9.5)
         pair = (
             (trial.reference, region.reference_rows, REFERENCE),

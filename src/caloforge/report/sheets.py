@@ -6,14 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from caloforge.metrics import Measured
 from caloforge.metrics.assessment import LEVEL
 from caloforge.metrics.figures import GROUPS, headlines
-from caloforge.report.tables import MISSING, cell
+from caloforge.metrics.samples.trial import REFERENCE
+from caloforge.report.numbers import MISSING, cell, number, p_text, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from caloforge.metrics import Comparison, Figure, Measured
+    from caloforge.metrics import Comparison, Figure
     from caloforge.metrics.assessment import Difference
     from caloforge.report.content import Content
 
@@ -87,11 +89,18 @@ def _figure_sheet(name: str, title: str, figures: Iterable[Figure], content: Con
     for figure in figures:
         lines.setdefault((figure.metric, figure.target), {})[figure.sample] = figure
     several = any(target for _, target in lines)
-    floor_label = content.evaluation.comparison.floor_label
-    head = ["metric", *(["of"] if several else []), floor_label, *content.samples]
+    # Figures of full simulation itself, as its time, are no generator's.
+    full = {metric: lines[metric, target] for metric, target in lines if target == REFERENCE}
+    floors = any(f.floor is not None for line in lines.values() for f in line.values())
+    column = content.evaluation.comparison.floor_label if floors or not full else REFERENCE
+    head = ["metric", *(["of"] if several else []), column, *content.samples]
     rows = []
     for (metric, target), line in lines.items():
         known = list(line.values())
+        if target == REFERENCE:
+            if any(name == metric and of != REFERENCE for name, of in lines):
+                continue  # stands beside the generators' figures
+            line, target = {}, ""
         shared = len({_pair(f.floor) for f in known}) == 1
         unit = next((f.value.unit for f in known if f.value is not None), "")
         definition = content.definitions.get(metric)
@@ -100,7 +109,12 @@ def _figure_sheet(name: str, title: str, figures: Iterable[Figure], content: Con
         if several:
             row.append(Cell(content.target_label(target) if target else "all"))
         row[-1] = Cell(row[-1].text, note=unit, hint=row[-1].hint)
-        row.append(_floor_cell(known[0]) if shared else Cell("see cells"))
+        if metric in full:
+            own = next(iter(full[metric].values()))
+            note = REFERENCE if floors else ""
+            row.append(_measured_cell(own.value, note, f"n = {own.n}"))
+        else:
+            row.append(_measured_cell(known[0].floor) if shared else Cell("see cells"))
         row += [_value_cell(line.get(s), content, floor=not shared) for s in content.samples]
         rows.append(row)
     return Sheet(
@@ -117,16 +131,9 @@ def _pair(measured: Measured | None) -> tuple[float, float] | None:
     return None if measured is None else (measured.value, measured.error)
 
 
-def _floor_cell(figure: Figure) -> Cell:
-    return _measured_cell(figure.floor)
-
-
 def _measured_cell(measured: Measured | None, note: str = "", hint: str = "") -> Cell:
     value = None if measured is None or not math.isfinite(measured.value) else measured.value
-    text = cell(measured)
-    if measured is not None and measured.error == 0:
-        text = f"{measured.value:.4g}"  # exact by definition, as the floor in floors
-    return Cell(text, value, note, hint=hint)
+    return Cell(cell(measured), value, note, hint=hint)
 
 
 def _value_cell(figure: Figure | None, content: Content, *, floor: bool) -> Cell:
@@ -137,7 +144,7 @@ def _value_cell(figure: Figure | None, content: Content, *, floor: bool) -> Cell
     if floor and figure.floor is not None:
         notes.append(f"floor {cell(figure.floor)}")
     if figure.tolerance is not None:
-        notes.append(f"tolerance {figure.tolerance:.3g}")
+        notes.append(f"tolerance {number(figure.tolerance, 3)}")
     verdicts = [content.passed(figure)]
     if figure.p_adjusted is not None:
         notes.append(f"p {p_text(figure.p_adjusted)}")
@@ -153,20 +160,6 @@ def p_cell(p: float | None, level: float = LEVEL) -> Cell:
     if p is None or not math.isfinite(p):
         return Cell(MISSING)
     return Cell(p_text(p), p, mark=FAIL if p <= level else PASS)
-
-
-def p_text(p: float) -> str:
-    """A p-value with the digits that matter.
-
-    Example:
-        >>> p_text(0.31234), p_text(0.0021), p_text(0.00002)
-        ('0.31', '0.002', '2e-05')
-    """
-    if p < 1e-6:
-        return "< 1e-6"
-    if p >= 0.1:
-        return f"{p:.2f}"
-    return f"{p:.3f}" if p >= 0.0005 else f"{p:.0e}"
 
 
 def _sizes(lines: dict[tuple[str, str], dict[str, Figure]]) -> str:
@@ -187,9 +180,9 @@ def test_sheet(content: Content) -> Sheet | None:
         [
             Cell(t.label),
             *([Cell(t.sample)] if several else []),
-            Cell(f"{t.statistic:.4g}", t.statistic),
-            Cell(f"{t.floor:.4g}", t.floor),
-            Cell(f"{t.excess:+.2f}", t.excess),
+            Cell(number(t.statistic), t.statistic),
+            Cell(number(t.floor), t.floor),
+            Cell(signed(t.excess, 2), t.excess),
             Cell(p_text(t.p), t.p),
             p_cell(t.p_adjusted),
         ]
@@ -256,9 +249,7 @@ def region_sheet(content: Content) -> Sheet | None:
     rows = []
     for rank, region in enumerate(ranked, 1):
         bias = region.bias
-        percent = (
-            MISSING if bias is None else f"{100 * bias.value:+.1f} ± {100 * bias.error:.1f}"
-        )
+        percent = None if bias is None else Measured(100 * bias.value, 100 * bias.error)
         energy = region.label.removeprefix(f"{region.kind}, ")
         rows.append(
             [
@@ -268,7 +259,7 @@ def region_sheet(content: Content) -> Sheet | None:
                 Cell(energy.replace(" to ", "–"), region.low_gev),
                 Cell(str(region.n), region.n),
                 _measured_cell(region.ratio),
-                Cell(percent, None if bias is None else bias.value),
+                Cell(cell(percent, signed=True), None if bias is None else bias.value),
                 p_cell(region.p_adjusted),
                 Cell(f"{region.score:.2f}", region.score),
             ]

@@ -19,6 +19,32 @@ if TYPE_CHECKING:
 MAX_TARGETS = 28
 
 
+def shown_targets(tests: Sequence[Test], order: Sequence[str]) -> tuple[list[str], int]:
+    """Return the columns of the picture in order, and how many there are.
+
+    Of too many, those of the smallest p and then the largest excess. What is neither a channel
+    nor an observable, as a classifier or all together, is always shown.
+
+    Arguments:
+        tests: Of all samples.
+        order: Channels and observables.
+    """
+    targets = sorted(
+        {t.target for t in tests},
+        key=lambda g: (g == "", order.index(g) if g in order else len(order), g),
+    )
+    single = [g for g in targets if g in order]
+    room = max(MAX_TARGETS - (len(targets) - len(single)), 1)
+
+    def strength(target: str) -> tuple[float, float]:
+        own = [t for t in tests if t.target == target]
+        excess = [t.excess for t in own if np.isfinite(t.excess)]
+        return min(t.p_adjusted for t in own), -max(excess, default=0.0)
+
+    kept = set(sorted(single, key=strength)[:room])
+    return [g for g in targets if g in kept or g not in single], len(targets)
+
+
 @styled
 def test_matrix(
     tests: Sequence[Test],
@@ -37,15 +63,7 @@ def test_matrix(
     names = [labels[0].get(t.metric, t.metric) for t in tests]
     alone = {name for name, t in zip(names, tests, strict=True) if not t.target}
     metrics = sorted(dict.fromkeys(names), key=lambda name: (name in alone, names.index(name)))
-    order = list(labels[1])
-    targets = sorted(
-        {t.target for t in tests},
-        key=lambda g: (g == "", order.index(g) if g in order else len(order), g),
-    )
-    if len(targets) > MAX_TARGETS:
-        smallest = {g: min(t.p_adjusted for t in tests if t.target == g) for g in targets}
-        kept = sorted(targets, key=lambda g: (g != "", smallest[g]))[:MAX_TARGETS]
-        targets = [g for g in targets if g in kept]
+    targets, _ = shown_targets(tests, list(labels[1]))
     rank = {g: k for k, g in enumerate(targets)}
     top = max([t.excess for t in tests if np.isfinite(t.excess)] + [1.0])
     shape = (len(metrics), len(targets))

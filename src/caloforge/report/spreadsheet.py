@@ -59,7 +59,8 @@ def csv_text(content: Content) -> str:
 def _numbers(measured: Measured | None) -> tuple[str, str]:
     if measured is None:
         return "", ""
-    return _number(measured.value), _number(measured.error)
+    error = measured.error if measured.error > 0 else None  # exact, or not known
+    return _number(measured.value), _number(error)
 
 
 def _number(value: float | None) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from caloforge.report.sheets import p_text
-from caloforge.report.tables import sentences
+from caloforge.metrics import Measured
+from caloforge.report.numbers import cell, number, p_text, signed
+from caloforge.report.tables import caution, sentences, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,18 +28,22 @@ class Summary:
             floors"``; empty if there were no tests.
         compatible: The same as yes or no.
         lines: Sentences.
+        size: Particles and showers that the verdict rests on.
+        caution: What must be said beside a verdict of few particles, else empty.
     """
 
     sample: str
     verdict: str
     compatible: bool | None
     lines: tuple[str, ...]
+    size: str = ""
+    caution: str = ""
 
 
 def summaries(content: Content) -> list[Summary]:
     """Say of every generated sample whether it is full simulation, and where it is not."""
-    outcome = content.outcome
-    words = dict(sentences(content.evaluation.comparison))
+    outcome, comparison = content.outcome, content.evaluation.comparison
+    words = dict(sentences(content.evaluation))
     found = []
     for sample in content.samples:
         verdict = next((v for v in outcome.verdicts if v.sample == sample), None)
@@ -57,6 +62,8 @@ def summaries(content: Content) -> list[Summary]:
                 verdict="" if verdict is None else verdict.text,
                 compatible=None if verdict is None else verdict.compatible,
                 lines=tuple(lines),
+                size=sizes(comparison, sample),
+                caution="" if verdict is None else caution(verdict, comparison),
             )
         )
     return found
@@ -73,7 +80,7 @@ def tests_in_words(verdict: Verdict, tests: Sequence[Test]) -> str:
         )
     rejected = [t for t in tests if t.p_adjusted <= verdict.level]
     ordered = sorted(rejected, key=lambda t: (-t.excess, t.p_adjusted))[:N_WORST]
-    named = "; ".join(f"{t.label} ({t.excess:+.1f} floors)" for t in ordered)
+    named = "; ".join(f"{t.label} ({signed(t.excess, 1)} floors)" for t in ordered)
     return (
         f"{verdict.n_rejected} of {verdict.n_tests} permutation tests tell it from full "
         f"simulation {level}." + (f" Most: {named}." if named else "")
@@ -90,10 +97,10 @@ def _regions_in_words(regions: Sequence[Region], level: float, content: Content)
     parts = []
     if region.ratio is not None:
         floor = content.evaluation.comparison.floor_label
-        parts.append(f"W1 of the total response is {region.ratio.text} {floor}s")
+        parts.append(f"W1 of the total response is {cell(region.ratio)} {floor}s")
     if region.bias is not None:
-        low, error = 100 * region.bias.value, 100 * region.bias.error
-        parts.append(f"its mean is off by {low:+.1f} ± {error:.1f} %")
+        percent = Measured(100 * region.bias.value, 100 * region.bias.error)
+        parts.append(f"its mean is off by {cell(percent, signed=True)} %")
     return [f"It fails most for {region.label}: {', '.join(parts)}."]
 
 
@@ -110,7 +117,8 @@ def speed_in_words(content: Content, sample: str) -> list[str]:
         words = "as fast as"
     else:
         words = f"{_round(factor)} times faster than"
-    return [f"On one core it is {words} full simulation ({own:.2g} s against {full:.2g} s)."]
+    times = f"{number(own, 2)} s against {number(full, 2)} s".replace(" × ", "\u00a0×\u00a0")
+    return [f"On one core it is {words} full simulation ({times})."]
 
 
 def _round(factor: float) -> str:

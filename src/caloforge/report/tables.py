@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from caloforge.metrics import METRICS
 from caloforge.metrics.figures import headlines
+from caloforge.report.content import Content
+from caloforge.report.numbers import MISSING, cell
+from caloforge.report.shifts import contradicted, shifts_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from caloforge.metrics import Comparison, Figure, Measured, Row
+    from caloforge.metrics import Comparison, Figure, Row
+    from caloforge.metrics.assessment import Verdict
     from caloforge.report.evaluate import Evaluation
 
-MISSING = "–"
+FEW_PARTICLES = 100
 
 
 class TextTable(NamedTuple):
@@ -30,13 +34,6 @@ class TextTable(NamedTuple):
     rows: list[list[str]]
 
 
-def cell(figure: Measured | None) -> str:
-    """Value and error, or a dash where repeats are missing to define the figure."""
-    if figure is None:
-        return MISSING
-    return "0" if figure.value == figure.error == 0 else figure.text
-
-
 def main_table(comparison: Comparison) -> TextTable:
     """All figures of merit, mean over channels: one line a figure, one column a sample."""
     rows = [
@@ -46,9 +43,24 @@ def main_table(comparison: Comparison) -> TextTable:
     return TextTable(["mean over channels", *_names(comparison)], rows)
 
 
-def sentences(comparison: Comparison) -> list[tuple[str, str]]:
-    """What the table says, in plain words: name and sentence for each generated sample."""
-    return [(row.name, _in_words(row, comparison)) for row in comparison.generated]
+def sentences(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """What the figures say, in plain words: name and sentence for each generated sample."""
+    content = Content(evaluation)
+    return [(row.name, _in_words(row, content)) for row in evaluation.comparison.generated]
+
+
+def sizes(comparison: Comparison, sample: str) -> str:
+    """How many particles and generated showers a verdict rests on."""
+    n = next(row.n_showers for row in comparison.generated if row.name == sample)
+    return f"{comparison.n_particles} particles, {n} showers"
+
+
+def caution(verdict: Verdict, comparison: Comparison) -> str:
+    """What must be said of a verdict of few particles; empty if they are enough."""
+    n = comparison.n_particles
+    if not verdict.compatible or n >= FEW_PARTICLES:
+        return ""
+    return f"only {n} particles: small differences cannot be seen (docs/metrics-power.md)"
 
 
 def introduction(comparison: Comparison) -> str:
@@ -56,29 +68,33 @@ def introduction(comparison: Comparison) -> str:
     floor = "" if comparison.matched_floor else " (unmatched floor: of different particles)"
     return (
         f"Measured on {comparison.n_particles} incident particles, {comparison.design}{floor}. "
-        "A perfect generator has W1 at 1 times the floor, no bias, and a spread of 1."
+        "A perfect generator has W1 at 1 times the floor, no shift, and a spread of 1."
     )
 
 
-def _in_words(row: Row, comparison: Comparison) -> str:
+def _in_words(row: Row, content: Content) -> str:
+    comparison = content.evaluation.comparison
     ratio, bias, spread = (
         row.metrics[key].mean for key in ("w1_ratio", "conditional_bias", "spread_ratio")
     )
     floor = "" if comparison.matched_floor else " (unmatched floor)"
     parts = [
-        f"W1 is {ratio.text} times what two full-simulation samples show against each other"
+        f"W1 is {cell(ratio)} times what two full-simulation samples show against each other"
         + floor
         if ratio is not None
         else "W1 has no floor to compare with"
     ]
+    shifts = shifts_in_words(content, row.name)
+    parts += shifts
     if bias is not None:
-        if bias.value > 2 * bias.error:
-            found = f"is off by {bias} a channel"
-        elif bias.value < -4 * bias.error:
-            found = "is closer than independent showers can be (made from the reference?)"
-        else:
-            found = f"shows no error beyond noise ({bias} a channel)"
-        parts.append(f"the mean response to a particle {found}")
+        closer = bias.error > 0 and bias.value < -4 * bias.error
+        if closer and not contradicted(content, row.name):
+            parts.append(
+                "the means of its particles are closer to the reference than those of "
+                "independent showers can be (made from the reference?)"
+            )
+        elif not shifts:
+            parts.append(f"the bias per particle, rms, is {cell(bias)} {bias.unit} a channel")
     if spread is not None:
         parts.append(f"showers of one particle spread {cell(spread)} times as much")
     return "; ".join(parts) + "."
@@ -125,15 +141,18 @@ def print_comparison(
     console.print(table)
     console.print(escape(comparison.statement), style="dim")
     if words:
-        for name, sentence in sentences(comparison):
+        for name, sentence in sentences(evaluation):
             console.print(f"[bold]{escape(name)}[/bold]: {escape(sentence)}")
     for verdict in evaluation.outcome.verdicts:
         ink = "green" if verdict.compatible else "red"
         worst = "" if verdict.worst is None else f", most: {verdict.worst.label}"
         console.print(
             f"[bold]{escape(verdict.sample)}[/bold]: [{ink}]{verdict.text}[/{ink}] "
-            f"({verdict.n_rejected} of {verdict.n_tests} tests reject{escape(worst)})"
+            f"({sizes(comparison, verdict.sample)}; {verdict.n_rejected} of "
+            f"{verdict.n_tests} tests reject{escape(worst)})"
         )
+        if warning := caution(verdict, comparison):
+            console.print(f"[bold]{escape(verdict.sample)}[/bold]: {escape(warning)}")
 
 
 def _headlines(evaluation: Evaluation) -> list[list[str]]:
