@@ -61,6 +61,20 @@ def test_equal_seeds_give_equal_pages(make_bundle, held_out_file):
     assert first["sections"]["prior"] != other["sections"]["prior"]
 
 
+def test_every_reconstruction_error_and_sweep_has_an_error(make_bundle, held_out_file):
+    explanation = explained(make_bundle, held_out_file, "e2e-sae")
+    parts = {part.name: part for part in explanation.sections}
+    (table,) = parts["reconstruction"].tables
+    assert table.head[1:] == (
+        "own code", "generated code", "floor: full simulation against itself"
+    )  # fmt: skip
+    for row in table.rows:
+        assert all("±" in text for text in row[1:])
+    (table,) = parts["sweeps"].tables
+    assert all("±" in row[-1] or row[-1] == "–" for row in table.rows)
+    assert any("±" in row[-1] for row in table.rows)
+
+
 def test_a_model_without_encoder_says_so(make_bundle, held_out_file):
     explanation = explained(make_bundle, held_out_file, "regression")
     (sentence,) = explanation.sections[0].sentences
@@ -81,6 +95,9 @@ def test_single_showers_of_each_particle(make_bundle, held_out_file):
     prior = explanation.as_dict()["sections"]["prior"]
     assert not prior["matched"]
     assert prior["n"] == 15
+    part = {part.name: part for part in explanation.sections}["reconstruction"]
+    assert part.tables[0].head == ("", "own code", "generated code")
+    assert "no floor" in part.tables[0].note
 
 
 class TestMemory:

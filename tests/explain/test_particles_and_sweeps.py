@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from tests.conftest import make_particles
 
+from caloforge.explain.particle_pictures import energy, ratio_range
 from caloforge.explain.particles import along, between, frequent_kinds, swept
 from caloforge.explain.subject import Subject
-from caloforge.explain.sweeps import Sweep, energy_sweeps, impact_sweeps, profile
+from caloforge.explain.sweeps import Reference, Sweep, energy_sweeps, impact_sweeps, profile
 from caloforge.generation import load
 
 
@@ -16,10 +17,24 @@ def momentum(particles):
     return np.stack([particles[f"p{axis}_gev"] for axis in "xyz"], axis=1)
 
 
-def sweep(responses, values=None):
+def sweep(responses, values=None, *, showers=None, column="energy_gev", observable="total"):
     responses = np.asarray(responses, dtype=float)
     values = np.arange(responses.shape[1]) + 1.0 if values is None else values
-    return Sweep("energy_gev", "total", "n", values, responses, np.empty((0, 3)))
+    nothing = Reference(np.empty(0), np.empty(0), np.empty(0, dtype=int))
+    incident = np.arange(len(responses))
+    return Sweep(column, observable, "n", values, responses, incident, showers or nothing)
+
+
+def proportional(seed, *, n=60, repeats=1, shared=0.0, **options):
+    """A model at 0.9 of a full simulation whose mean is 10 x; 30 % spread of the showers."""
+    rng = np.random.default_rng(seed)
+    values = np.geomspace(1, 10, 6)
+    x = np.repeat(np.exp(rng.uniform(0, np.log(10), n)), repeats)
+    own = np.repeat(rng.standard_normal(n), repeats)
+    scatter = np.sqrt(shared) * own + np.sqrt(1 - shared) * rng.standard_normal(n * repeats)
+    full = Reference(x, 10 * x * (1 + 0.3 * scatter), np.repeat(np.arange(n), repeats))
+    model = 9 * values * (1 + 0.3 * rng.standard_normal((40, 1)))
+    return sweep(model, values, showers=full, **options)
 
 
 class TestParticles:
@@ -66,7 +81,7 @@ class TestNumbers:
         found = sweep(np.arange(10) + rng.normal(0, 3, (50, 1)))
         assert found.spearman == pytest.approx(1)
         assert found.wrong_steps == 0
-        assert found.slope == pytest.approx(1)
+        assert found.slope.value == pytest.approx(1)
         # The spread of the noise is common to all values: it is no error of a step.
         assert found.error[0] > 0.3
 
@@ -92,6 +107,48 @@ class TestNumbers:
         assert len(profile(x[:3], y[:3], logarithmic=False)) == 0
 
 
+class TestErrors:
+    @pytest.mark.parametrize(("repeats", "shared"), [(1, 0.0), (5, 1.0)])
+    def test_of_the_ratio_cover_the_truth(self, repeats, shared):
+        found = [proportional(k, repeats=repeats, shared=shared).ratio for k in range(60)]
+        values = np.array([one.value for one in found])
+        errors = np.array([one.error for one in found])
+        assert values.mean() == pytest.approx(0.9, abs=0.05)
+        # Repeats that fluctuate alike count as one: 5 of them give no smaller error.
+        assert 0.7 < errors.mean() / values.std(ddof=1) < 1.4
+
+    def test_of_slopes_cover_the_truth(self):
+        options = {"column": "x_cm", "observable": "centroid_x"}
+        found = [proportional(k, **options) for k in range(60)]
+        for name in ("slope", "reference_slope"):
+            values = np.array([getattr(one, name).value for one in found])
+            errors = np.array([getattr(one, name).error for one in found])
+            assert 0.7 < errors.mean() / values.std(ddof=1) < 1.4
+        assert found[0].ratio is None
+
+    def test_without_full_simulation_there_is_no_ratio(self):
+        found = sweep(np.ones((4, 5)))
+        assert found.ratio is None
+        assert found.reference_slope is None
+        assert found.ratios().shape == (0, 3)
+        assert found.as_dict()["model over full simulation"] is None
+
+    def test_the_ratio_panel_shows_all_points_and_no_more(self):
+        far, near = np.array([[1, 2.4, 0.2]]), np.array([[1, 0.98, 0.01], [2, 1.0, 0.02]])
+        low, high = ratio_range([near])
+        assert 0.93 < low < 0.97 < 1.02 < high < 1.05
+        low, high = ratio_range([far, near])
+        assert 0 <= low < 0.97
+        assert 2.6 < high < 3.0
+        assert ratio_range([np.empty((0, 3))]) == (0.99, 1.01)
+        found = [proportional(k) for k in range(2)]
+        panel = energy(found, "response").axes[2]
+        points = np.concatenate([one.ratios() for one in found])
+        low, high = panel.get_ylim()
+        assert low <= (points[:, 1] - points[:, 2]).min()
+        assert high >= (points[:, 1] + points[:, 2]).max()
+
+
 class TestModel:
     @pytest.fixture
     def subject(self, make_bundle, held_out_file):
@@ -111,12 +168,16 @@ class TestModel:
             # The model was trained for a moment on showers that grow with energy.
             assert one.spearman > 0.5
             assert one.as_dict()["values"] == one.values.tolist()
+        ratios = [one.as_dict()["model over full simulation"] for one in found]
+        assert any(ratio["error"] > 0 for ratio in ratios if ratio)
 
     def test_impact_point(self, subject):
         found = impact_sweeps(subject, np.random.default_rng(0))
         assert [s.column for s in found] == ["x_cm", "y_cm"]
         # The model sees showers centred on the impact point: the centroid follows.
-        assert found[0].slope > 0.3
+        assert found[0].slope.value > 0.3
+        assert found[0].slope.error > 0
+        assert found[0].reference_slope.error > 0
         assert found[0].spearman > 0.9
 
     def test_particles_that_are_all_alike_are_not_swept(self, subject):

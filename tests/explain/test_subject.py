@@ -10,7 +10,7 @@ from tests.explain.conftest import KINDS
 from caloforge.data import read_showers
 from caloforge.data.dataset import ShowerDataset
 from caloforge.explain.interpolation import N_STEPS, lines
-from caloforge.explain.reconstruction import reconstruct
+from caloforge.explain.reconstruction import Errors, reconstruct
 from caloforge.explain.subject import Subject
 from caloforge.generation import load
 
@@ -65,13 +65,58 @@ def test_a_perfect_decoder_has_no_error(subject, monkeypatch):
     truth = subject.sample.showers.astype(np.float32)
     monkeypatch.setattr(Subject, "decoded", lambda *_: truth)
     found = reconstruct(subject, np.random.default_rng(0), 0)
-    assert np.abs(found.own.total).max() < 1e-6
-    assert found.own.centroid_cm.max() < 1e-5
+    assert np.nanmax(np.abs(found.own.total)) < 1e-6
+    assert np.nanmax(found.own.centroid_cm) < 1e-5
     assert found.own.cells.max() < 1e-3
-    assert found.own.as_dict()["cells, mean distance of square roots"] < 1e-3
+    results = found.own.measured(np.random.default_rng(0))
+    assert results["cells, mean distance of square roots"].value < 1e-3
+    assert abs(results["total response, bias of the sum"].value) < 1e-6
+    # The floor is of two different showers of one particle.
+    assert found.floor.cells.mean() > 0.1
+    assert len(np.unique(found.floor.particle)) == len(np.unique(subject.particle))
     assert found.drawn.cells.mean() > 0.1
     energies = subject.sample.particles["energy_gev"][found.examples]
     assert (np.diff(energies) >= 0).all()
+
+
+def test_without_repeats_there_is_no_floor(subject):
+    first = np.unique(subject.particle, return_index=True)[1]
+    alone = Subject(subject.simulation, subject.sample.select(first))
+    assert reconstruct(alone, np.random.default_rng(0), 0).floor is None
+
+
+def errors_of(expected, true, particle):
+    zero = np.zeros(len(true))
+    return Errors(np.stack((expected, true), axis=1), zero, zero, particle)
+
+
+def test_the_bias_is_that_of_the_sums_and_not_inflated_by_fluctuation():
+    rng = np.random.default_rng(0)
+    true = rng.poisson(5, 20_000).astype(float)
+    found = errors_of(np.full(20_000, 5.0), true, np.arange(20_000))
+    assert np.nanmean(found.total) > 0.2  # what a mean of ratios makes of a perfect model
+    bias = found.measured(rng)["total response, bias of the sum"]
+    assert bias.value == pytest.approx(5 * 20_000 / true.sum() - 1)
+    assert abs(bias.value) < 4 * bias.error
+    # Delta method, of a mean of Poisson counts of mean 5.
+    assert bias.error == pytest.approx(1 / np.sqrt(5 * 20_000), rel=0.2)
+
+
+def test_errors_are_by_incident_particle():
+    rng = np.random.default_rng(0)
+    true = np.repeat(rng.uniform(1, 9, 100), 4)
+    one, four = (
+        errors_of(np.full(400, 5.0), true, particle).measured(rng)
+        for particle in (np.arange(400), np.repeat(np.arange(100), 4))
+    )
+    for name in ("total response, bias of the sum", "total response, median relative error"):
+        assert four[name].error == pytest.approx(2 * one[name].error, rel=0.35)
+
+
+def test_dark_showers_have_no_relative_error():
+    found = errors_of(np.ones(4), np.zeros(4), np.arange(4))
+    results = found.measured(np.random.default_rng(0))
+    assert not any("total" in name for name in results)
 
 
 def test_lines_join_their_ends(subject):

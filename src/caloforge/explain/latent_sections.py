@@ -14,7 +14,10 @@ from caloforge.explain.reconstruction import reconstruct
 from caloforge.explain.section import Picture, Section, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from caloforge.explain.subject import Subject
+    from caloforge.metrics import Measured
 
 MAP, PRIOR, RECONSTRUCTION, LINES = (
     "Map of the codes",
@@ -24,6 +27,7 @@ MAP, PRIOR, RECONSTRUCTION, LINES = (
 )
 # P-value below which the prior is said to differ.
 LEVEL = 0.01
+_FLOOR = "floor: full simulation against itself"
 # Most codes of either colour in the map.
 MAPPED = 1200
 
@@ -115,13 +119,18 @@ def prior_section(subject: Subject, rng: np.random.Generator) -> Section:
 def reconstruction_section(subject: Subject, seed: int, rng: np.random.Generator) -> Section:
     """Encoded and decoded showers, with their errors."""
     found = reconstruct(subject, rng, seed)
-    own, drawn = found.own.as_dict(), found.drawn.as_dict()
+    columns = {"own code": found.own, "generated code": found.drawn}
+    if found.floor is not None:
+        columns["full simulation"] = found.floor
+    results = {name: errors.measured(rng) for name, errors in columns.items()}
+    own, drawn = (results[name] for name in ("own code", "generated code"))
     error = "total response, median relative error"
     sentences = (
         (
             f"Decoded from their own codes, showers have the right total response to "
-            f"{own[error]:.0%} (median); from codes generated for the same particle, to "
-            f"{drawn[error]:.0%}. The difference is what the code holds of a single shower."
+            f"{own[error].value:.0%} (median); from codes generated for the same particle, to "
+            f"{drawn[error].value:.0%}. The difference is what the code holds of a single "
+            "shower."
         ),
     )
     pictures = (
@@ -145,17 +154,43 @@ def reconstruction_section(subject: Subject, seed: int, rng: np.random.Generator
             shower_pictures.reconstruction_errors(subject, found),
         ),
     )
+    note = (
+        f"Over {len(found.own.cells):,} showers, {len(found.lit):,} of them with a response, "
+        "which alone have a relative error and a centroid; errors: bootstrap over incident "
+        "particles. "
+    )
+    if found.floor is None:
+        note += "The file has one shower a particle, so there is no floor."
+    else:
+        note += (
+            "Full simulation: another shower of the same particle in place of the decoded one, "
+            f"{len(found.floor.cells):,} disjoint pairs. Both of a pair fluctuate, decoded "
+            "cells are expected values, so they may be nearer."
+        )
     table = Table(
-        ("", "own code", "generated code"),
+        ("", *(_FLOOR if name == "full simulation" else name for name in columns)),
         tuple(
-            (name, f"{own[name]:+.3f}" if "bias" in name else f"{own[name]:.3g}",
-             f"{drawn[name]:+.3f}" if "bias" in name else f"{drawn[name]:.3g}")
-            for name in own
+            (
+                f"{name} [{one.unit}]" if one.unit else name,
+                *(_signed(part, name) for part in results.values()),
+            )
+            for name, one in own.items()
         ),
-        f"Over {len(found.energy_gev):,} showers with a response.",
-    )  # fmt: skip
-    numbers = {"own code": own, "generated code": drawn}
+        note,
+    )
+    numbers = {
+        column: {name: one.as_dict() for name, one in part.items()}
+        for column, part in results.items()
+    }
     return Section("reconstruction", RECONSTRUCTION, sentences, numbers, pictures, (table,))
+
+
+def _signed(results: Mapping[str, Measured], name: str) -> str:
+    """Text of a result, of a bias with its sign; a dash if there is none."""
+    one = results.get(name)
+    if one is None:
+        return "–"
+    return f"+{one.text}" if "bias" in name and one.value > 0 else one.text
 
 
 def lines_section(subject: Subject) -> Section:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+_LEAST_MARGIN = 0.01  # of ratios that are all but 1
 _SINGLE = 12  # particles that are drawn by themselves
 
 
@@ -39,18 +40,10 @@ def energy(sweeps: Sequence[Sweep], label: str) -> Figure:
         x, y, error = sweep.reference.T
         positive = y > 0
         _points(top, x[positive], y[positive], error[positive])
-        inside = (x >= sweep.values[0]) & (x <= sweep.values[-1]) & positive
-        expected = np.exp(
-            np.interp(
-                np.log(x[inside]), np.log(sweep.values), np.log(np.maximum(sweep.mean, 1e-12))
-            )
-        )
         bottom.axhline(1, color=REFERENCE, lw=0.8)
-        bottom.errorbar(
-            x[inside], expected / y[inside], yerr=expected * error[inside] / y[inside] ** 2,
-            fmt="o", ms=4, lw=1, color=BLUE,
-        )  # fmt: skip
-        bottom.set(xlabel="energy of the particle [GeV]", ylim=(0.5, 1.5))
+        at, ratio, spread = sweep.ratios().T
+        bottom.errorbar(at, ratio, yerr=spread, fmt="o", ms=4, lw=1, color=BLUE)
+        bottom.set_xlabel("energy of the particle [GeV]")
         for axis in (top.xaxis, bottom.xaxis):
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter("{x:g}")
@@ -60,9 +53,18 @@ def energy(sweeps: Sequence[Sweep], label: str) -> Figure:
     least = min(float(s.mean.min()) for s in sweeps)
     axes[0, 0].set_ylim(bottom=max(0.4 * least, 1e-3))
     axes[0, 0].set_ylabel(label)
+    axes[1, 0].set_ylim(ratio_range([sweep.ratios() for sweep in sweeps]))
     axes[1, 0].set_ylabel("model / full sim.")
     _legend(figure, axes[0, 0])
     return figure
+
+
+def ratio_range(ratios: Sequence[Array]) -> tuple[float, float]:
+    """Range of an axis, from 0 up, that holds 1 and all points ``(n, 3)`` with errors."""
+    points = np.concatenate(ratios)
+    ends = [1.0, *(points[:, 1] - points[:, 2]), *(points[:, 1] + points[:, 2])]
+    margin = max(0.12 * (max(ends) - min(ends)), _LEAST_MARGIN)
+    return max(float(min(ends)) - margin, 0.0), float(max(ends)) + margin
 
 
 @styled
@@ -88,7 +90,8 @@ def impact(sweeps: Sequence[Sweep]) -> Figure:
         _points(bottom, x, y - x, error)
         bottom.set_xlabel(f"impact point {axis} [cm]")
         top.set_title(plain(sweep.kind))
-        text = f"slope {sweep.slope:.2f}\nSpearman {sweep.spearman:.3f}"
+        slope = sweep.slope.text if sweep.slope else "–"
+        text = f"slope {slope}\nSpearman {sweep.spearman:.3f}"
         _note(top, text, (0.97, 0.05), "right", "bottom")
         deviations = [*np.abs(sweep.mean - sweep.values), *np.abs(y - x)]
         bottom.set_ylim(-1.3 * max(deviations), 1.3 * max(deviations))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from caloforge.explain.memory import Training
     from caloforge.explain.subject import Subject
     from caloforge.explain.sweeps import Sweep
+    from caloforge.metrics import Measured
 
 SWEEPS, MEMORY = "From one particle to another", "Nearest training showers"
 _COLUMNS = {"energy_gev": "energy", "x_cm": "impact point x", "y_cm": "impact point y"}
@@ -69,7 +70,7 @@ def sweeps_section(subject: Subject, rng: np.random.Generator) -> Section:
         "Spearman: rank correlation of the mean response with the swept value; 1 is monotone. "
         "Steps against the trend: share that go down by more than twice their error. Last "
         "column: mean ratio at the black points; for a centroid, slope of model and of full "
-        "simulation.",
+        "simulation. Errors: bootstrap over incident particles.",
     )  # fmt: skip
     numbers = {"sweeps": [sweep.as_dict() for sweep in sweeps]}
     tables = (table,) if sweeps else ()
@@ -133,13 +134,14 @@ def memory_section(
 
 
 def _against(sweep: Sweep) -> str:
-    reference = sweep.reference
     if sweep.observable == "total":
-        ratio = sweep.ratio()
-        return f"{ratio.mean():.2f}" if ratio.size else "–"
-    if len(reference) < 2:
-        return f"{sweep.slope:.2f}"
-    return f"{sweep.slope:.2f}, {np.polyfit(reference[:, 0], reference[:, 1], 1)[0]:.2f}"
+        return _text(sweep.ratio)
+    slopes = (sweep.slope, sweep.reference_slope)
+    return ", ".join(_text(slope) for slope in slopes if slope)
+
+
+def _text(result: Measured | None) -> str:
+    return result.text if result else "–"
 
 
 def _moves(sweeps: Sequence[Sweep]) -> tuple[str, ...]:

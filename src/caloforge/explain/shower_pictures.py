@@ -50,7 +50,7 @@ def reconstruction_errors(subject: Subject, found: Reconstruction) -> Figure:
     """Median errors of response and centroid in bins of energy."""
     figure = new_figure(9.0, 3.4)
     axes = figure.subplots(1, 2)
-    energy = found.energy_gev
+    energy = subject.sample.particles["energy_gev"][found.lit]
     n = int(np.clip(len(energy) // 60, 2, 8))
     bins = np.array_split(np.argsort(energy, kind="stable"), n)
     at = [float(np.median(energy[part])) for part in bins]
@@ -58,7 +58,8 @@ def reconstruction_errors(subject: Subject, found: Reconstruction) -> Figure:
         (found.own, OWN, "own code"),
         (found.drawn, BLUE, "generated code"),
     ):
-        for ax, values in zip(axes, (np.abs(errors.total), errors.centroid_cm), strict=True):
+        known = (np.abs(errors.total[found.lit]), np.nan_to_num(errors.centroid_cm[found.lit]))
+        for ax, values in zip(axes, known, strict=True):
             middle = [np.median(values[part]) for part in bins]
             # The error of a median of a skewed sample: from its middle half.
             error = [
@@ -69,7 +70,7 @@ def reconstruction_errors(subject: Subject, found: Reconstruction) -> Figure:
             ]
             ax.errorbar(at, middle, yerr=error, fmt="o-", ms=4, lw=1.3, color=ink, label=name)
     if subject.geometry.counts:
-        lit = subject.observed["total"][subject.observed["total"] > 0]
+        lit = subject.observed["total"][found.lit]
         # The median of the absolute value of a normal variable is 0.6745 sigma.
         alone = [0.6745 * float(np.median(1 / np.sqrt(lit[part]))) for part in bins]
         axes[0].plot(at, alone, ls=":", color="0.4", label="counting alone (Poisson)")
