@@ -75,12 +75,13 @@ def _words(name: str, figure: Figure, *, shifted: bool, differs: bool) -> str:
     if value is None:  # pragma: no cover - chosen to be known
         return name
     unit = f" {value.unit}" if value.unit else ""
+    verb = "are" if name.endswith("cells") else "is"
     signed = f"{cell(value, signed=True)}{unit}"
     if shifted and abs(value.value) > 2 * value.error:
         size = Measured(abs(value.value), value.error)
-        return f"{name} is {cell(size)}{unit} too {'large' if value.value > 0 else 'small'}"
+        return f"{name} {verb} {cell(size)}{unit} too {'large' if value.value > 0 else 'small'}"
     if differs:
-        return f"{name} is distributed differently, its mean by {signed}"
+        return f"{name} {verb} distributed differently, its mean by {signed}"
     return f"{name} has no shift beyond noise on average ({signed})"
 
 
