@@ -10,12 +10,12 @@ import pytest
 from caloforge.geometry import load_geometry
 from caloforge.metrics import Definition
 from caloforge.metrics.conditional import coactivation, diversity, quantiles, response
-from caloforge.metrics.one_dimensional import correlations, histograms
+from caloforge.metrics.one_dimensional import correlations, histograms, means
 from caloforge.metrics.shower.catalogue import observables
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILES = {
-    "metrics-observables.md": (histograms, correlations),
+    "metrics-observables.md": (means, histograms, correlations),
     "metrics-conditional.md": (quantiles, coactivation, diversity, response),
 }
 WORDS = ("Definition", "Source", "Unit", "Range", "Bias", "Cannot see")

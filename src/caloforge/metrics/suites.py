@@ -23,7 +23,7 @@ from caloforge.metrics.multivariate import (
     sample_size,
     sliced,
 )
-from caloforge.metrics.one_dimensional import correlations, histograms
+from caloforge.metrics.one_dimensional import correlations, histograms, means
 from caloforge.metrics.physics import impact, neutrons, peaks, speed, towers
 from caloforge.metrics.regions import find_regions
 from caloforge.metrics.results import METRICS
@@ -77,6 +77,7 @@ class Suite:
 
 
 _OBSERVABLES = (
+    Section("means of every observable", means.mean_differences, means.DEFINITIONS),
     Section(
         "histograms of every observable",
         histograms.histogram_distances,
@@ -144,7 +145,7 @@ _ZDC = (*_QUICK, *_MULTIVARIATE, *_SHAPES, *_TREES, *_PEAKS, *_TOWERS)
 SUITES: Mapping[str, Suite] = {
     "quick": Suite(
         "channels, observables, repeats, tests: seconds",
-        Settings(n_bootstrap=100, n_permutations=499, n_draws=2, n_seeds=1, max_showers=2000),
+        Settings(n_bootstrap=100, n_permutations=499, n_seeds=1, max_showers=2000),
         _QUICK,
     ),
     "zdc": Suite(
@@ -154,7 +155,7 @@ SUITES: Mapping[str, Suite] = {
     ),
     "calochallenge": Suite(
         "quick, with the metrics and the exact classifiers of the CaloChallenge: minutes",
-        Settings(n_bootstrap=200, n_permutations=999, n_seeds=1, max_showers=10000),
+        Settings(n_bootstrap=200, n_permutations=999, n_seeds=2, max_showers=10000),
         (*_QUICK, *_MULTIVARIATE, *_SHAPES, *_TREES, *_CHALLENGE, *_PEAKS),
     ),
     "full": Suite(

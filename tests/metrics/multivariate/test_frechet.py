@@ -11,6 +11,8 @@ from scipy.linalg import sqrtm
 from tests.metrics.toy_trials import tiny_trials, zn_trial
 from validation.jetnet_reference import toy
 
+from caloforge.data import load_sample
+from caloforge.metrics import make_trial
 from caloforge.metrics.multivariate.frechet import (
     FPD,
     PUBLISHED,
@@ -125,4 +127,24 @@ def test_tiny_samples(toy_grid, toy_cylinder, toy_sample) -> None:
     for trial in tiny_trials(toy_grid, toy_cylinder, toy_sample):
         figures = frechet_section(trial, QUICK, np.random.default_rng(0)).figures
         assert len(figures) == 2
-        assert all(np.isfinite(f.value.value) for f in figures)
+        for figure in figures:  # at most 40 showers for 6 columns or more
+            assert figure.value is None
+            assert figure.floor is None
+            assert figure.note.startswith(f"{figure.n} showers for ")
+
+
+def test_few_showers_have_fewer_columns() -> None:
+    sample = load_sample("zn-test")
+    few = sample.select(np.arange(len(sample)) < 5 * 120)
+    repeat = np.arange(len(few)) % 5
+    trial = make_trial(
+        few.select(repeat < 3),
+        {"same": few.select(repeat >= 3)},
+        rng=np.random.default_rng(0),
+    )
+    figures = frechet_section(trial, QUICK, np.random.default_rng(0)).figures
+    for figure in figures:
+        assert figure.n == 120
+        assert "headline observables" in figure.note
+        assert figure.value.value < 3 * figure.floor.value
+        assert figure.floor.value < 3

@@ -26,7 +26,7 @@ from caloforge.geometry import CylinderLayout
 from caloforge.metrics.figures import Definition, Finding
 from caloforge.metrics.shower.columns import draw_size
 from caloforge.metrics.statistics.bootstrap import draw_counts, ratio
-from caloforge.metrics.statistics.draws import make_figures
+from caloforge.metrics.statistics.draws import draw_chance, make_figures, mean_of_draws
 from caloforge.metrics.statistics.floor import Distances
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def coactivation(trial: Trial, settings: Settings, rng: np.random.Generator) -> 
         )
         tables.append(np.stack((both, either)).astype(np.float64))
     counts = draw_counts(trial.n_particles, settings.n_bootstrap, rng)
-    sums = [np.zeros((len(counts), 1 + len(pairs))) for _ in tables]
+    draws: list[list[Array]] = [[] for _ in tables]
     for _ in range(settings.n_draws):
         draw = trial.draw(rng)
         repeats = trial.repeats
@@ -91,8 +91,9 @@ def coactivation(trial: Trial, settings: Settings, rng: np.random.Generator) -> 
             difference = np.abs(own - _jaccard(table[:, rows], repeats))
             known = np.isfinite(difference)
             above = (weights @ np.where(known, difference, 0.0)).astype(np.float64)
-            sums[k] += _with_mean(ratio(above, (weights @ known).astype(np.float64)))
-    found = [total / settings.n_draws for total in sums]
+            draws[k].append(_with_mean(ratio(above, (weights @ known).astype(np.float64))))
+    chance = draw_chance(settings.n_draws, len(counts), rng)
+    found = [mean_of_draws(each, chance, distance=True) for each in draws]
     names = trial.channels.names
     targets = ["", *(f"{names[a]} and {names[b]}" for a, b in pairs)]
     figures = make_figures(

@@ -27,7 +27,7 @@ import numpy as np
 
 from caloforge.metrics.figures import Curve, Definition, Figure, Finding
 from caloforge.metrics.statistics.bootstrap import draw_counts, ratio
-from caloforge.metrics.statistics.draws import make_figures
+from caloforge.metrics.statistics.draws import draw_chance, make_figures, mean_of_draws
 from caloforge.metrics.statistics.floor import MAX_REPEATS, Distances
 from caloforge.metrics.statistics.repeats import Repeats
 
@@ -126,10 +126,8 @@ def pit(trial: Trial, settings: Settings, rng: np.random.Generator) -> Finding:
             ]
         )
     n = int(kept.size)
-    means = [
-        _Statistics(*(np.mean(parts, axis=0) for parts in zip(*side, strict=True)))
-        for side in zip(*draws, strict=True)
-    ]
+    chance = draw_chance(settings.n_draws, len(counts), rng)
+    means = [_Statistics.mean(side, chance) for side in zip(*draws, strict=True)]
     # Over many draws every shower is ranked among the others, which is flat by symmetry: the
     # floor of what is no distance is that of one draw.
     means[0] = draws[0][0]._replace(deviation=means[0].deviation)
@@ -198,6 +196,17 @@ class _Statistics(NamedTuple):
             shares.append(ratio(total, np.broadcast_to(n, total.shape)))
         density = shares[0] * N_BINS
         return cls(density, np.abs(density - 1).mean(axis=2), shares[1])
+
+    @classmethod
+    def mean(cls, draws: Sequence[_Statistics], chance: Array) -> _Statistics:
+        """Mean over draws, with its scatter in the resampled statistics."""
+        parts = zip(*draws, strict=True)
+        return cls(
+            *(
+                mean_of_draws(part, chance, distance=name == "deviation")
+                for name, part in zip(cls._fields, parts, strict=True)
+            )
+        )
 
 
 def _energy_ranges(energy_gev: Array, total: str) -> dict[str, NDArray[np.bool_]]:

@@ -23,7 +23,7 @@ from caloforge.metrics.figures import Curve, Definition, Finding
 from caloforge.metrics.samples.trial import REFERENCE
 from caloforge.metrics.shower.columns import energy_response
 from caloforge.metrics.statistics.bootstrap import draw_counts, ratio
-from caloforge.metrics.statistics.draws import make_figures
+from caloforge.metrics.statistics.draws import draw_chance, make_figures, mean_of_draws
 from caloforge.metrics.statistics.floor import Distances
 from caloforge.metrics.statistics.parts import MIN_PARTICLES, Part, parts
 
@@ -95,7 +95,8 @@ def response(trial: Trial, settings: Settings, rng: np.random.Generator) -> Find
         ratios.append([_Moments(*map(ratio, other, own)) for other in others])
     names = [region.name for region in regions]
     n = dict(zip(names, (k * member.sum(axis=0)).tolist(), strict=True))
-    mean = [_mean(side) for side in zip(*ratios, strict=True)]
+    chance = draw_chance(settings.n_draws, len(counts), rng)
+    mean = [_mean(side, chance) for side in zip(*ratios, strict=True)]
     mean[0] = ratios[0][0]  # of one draw: the mean over draws tends to 1 by symmetry
     figures = [
         replace(figure, n=n[figure.target] if trial.matched else n[figure.target] // 2)
@@ -114,7 +115,7 @@ def response(trial: Trial, settings: Settings, rng: np.random.Generator) -> Find
     curves = _curves(
         regions,
         samples,
-        [_mean(side) for side in zip(*moments, strict=True)],
+        [_mean(side, chance) for side in zip(*moments, strict=True)],
         trial.geometry.unit,
     )
     return Finding(figures=figures, curves=curves)
@@ -143,8 +144,13 @@ def _moments(
     return _Moments(mean, ratio(np.sqrt(variance), mean))
 
 
-def _mean(draws: Sequence[_Moments]) -> _Moments:
-    return _Moments(*(np.mean([draw[place] for draw in draws], axis=0) for place in range(2)))
+def _mean(draws: Sequence[_Moments], chance: Array) -> _Moments:
+    return _Moments(
+        *(
+            mean_of_draws([draw[place] for draw in draws], chance, distance=False)
+            for place in range(2)
+        )
+    )
 
 
 def _curves(

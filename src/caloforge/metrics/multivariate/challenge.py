@@ -4,10 +4,14 @@ One network is trained on the cells (low level) and one on the observables (high
 of the incident particles; 20 % choose the epoch and calibrate, 20 % are scored. Three things
 differ from the challenge: the split is by incident particle, not by shower; all conditions are
 inputs, not the energy alone; and the floor is measured.
+
+Where all judged showers are told apart resampling changes nothing. The error is then that of a
+share of all, by Laplace's rule of succession: n of n judged particles are like n + 1 of n + 2.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,9 +28,12 @@ if TYPE_CHECKING:
 
     from caloforge.metrics.samples.trial import Side, Trial
     from caloforge.metrics.settings import Settings
+    from caloforge.metrics.statistics.distances import Measured
 
     Array = NDArray[np.float64]
     Inputs = NDArray[np.float32]
+
+ROUNDING = 1e-9
 
 _SOURCE = "CaloChallenge, arXiv 2410.21611; network and training as there"
 CHALLENGE_AUC = Definition(
@@ -73,7 +80,7 @@ def challenge_classifiers(
     figures: list[Figure] = []
     for target, make in (("low level", _low_level), ("high level", _high_level)):
         found = np.empty((2, settings.n_seeds, 1 + len(trial.generated), len(counts)))
-        n = 0
+        judged = np.zeros(0, dtype=np.int64)
         for seed in range(settings.n_seeds):
             draw = trial.draw(rng, settings.max_showers)
             n = len(draw.reference)
@@ -83,16 +90,17 @@ def challenge_classifiers(
             particle = np.concatenate((draw.particle, draw.other_particle))
             for k, (side, chosen) in enumerate(zip(sides, rows, strict=True)):
                 both = np.concatenate((own, make(side, chosen)))
-                found[:, seed, k] = _one(both, n, particle, counts, rng)
+                found[:, seed, k], judged = _one(both, n, particle, counts, rng)
         note = f"60/20/20 % of particles, 50 epochs, seeds: {settings.n_seeds}"
+        n_particles = np.unique(judged).size
         figures += [
             Figure(
                 metric=definition.name,
                 target=target,
                 sample=side.name,
-                value=with_seeds(values[:, k], definition.unit),
-                floor=with_seeds(values[:, 0], definition.unit),
-                n=n,
+                value=_measured(values[:, k], definition.unit, n_particles),
+                floor=_measured(values[:, 0], definition.unit, n_particles),
+                n=len(judged) // 2,
                 note=note,
                 replicas=values[:, k].mean(axis=0),
             )
@@ -108,14 +116,18 @@ def _one(
     particle: NDArray[np.int64],
     counts: NDArray[np.int64],
     rng: np.random.Generator,
-) -> Array:
-    """AUC and JSD on the test particles in every resampling, ``(2, resampling)``."""
+) -> tuple[Array, NDArray[np.int64]]:
+    """AUC and JSD on the test particles in every resampling, and the particles judged.
+
+    Returns:
+        ``(2, resampling)``, and the particle of every shower of both sides that is scored.
+    """
     generated = np.arange(len(inputs)) >= n
     particles, number = np.unique(particle, return_inverse=True)
     part = np.digitize(rng.permutation(len(particles)) / len(particles), (0.6, 0.8))[number]
     train, validation, test = (part == k for k in range(3))
     if not (train.any() and validation.any() and test.any()):
-        return np.full((2, len(counts)), np.nan)
+        return np.full((2, len(counts)), np.nan), particle[test]
     scores = challenge_network(
         Examples(inputs[train], generated[train]),
         Examples(inputs[validation], generated[validation]),
@@ -126,12 +138,26 @@ def _one(
     labels = generated[~train]
     weights = counts[:, particle[test]]
     probability = transferred(scores[~held], labels[~held], scores[held])
-    return np.stack(
-        (
-            auc(scores[held], labels[held], weights),
-            jensen_shannon(probability, labels[held], weights),
-        )
+    found = (
+        auc(scores[held], labels[held], weights),
+        jensen_shannon(probability, labels[held], weights),
     )
+    return np.stack(found), particle[test]
+
+
+def _measured(replicas: Array, unit: str, n: int) -> Measured | None:
+    """Mean over seeds with the error of `with_seeds`, at the least that of n of n.
+
+    Arguments:
+        replicas: ``(seed, 1 + resampling)``.
+        unit: Unit of the figure.
+        n: Particles judged.
+    """
+    found = with_seeds(replicas, unit)
+    if found is None or found.error > ROUNDING:
+        return found
+    share = (n + 1) / (n + 2)
+    return replace(found, error=float(np.sqrt(share * (1 - share) / n)))
 
 
 def _low_level(side: Side, rows: NDArray[np.int64]) -> Inputs:

@@ -17,9 +17,10 @@ import numpy as np
 
 from caloforge.metrics.figures import Definition, Figure, Finding
 from caloforge.metrics.multivariate.standard import scaled_by_largest, standardised
+from caloforge.metrics.shower.columns import draw_size
 from caloforge.metrics.statistics.bootstrap import draw_counts
 from caloforge.metrics.statistics.distances import Measured
-from caloforge.metrics.statistics.draws import make_figures
+from caloforge.metrics.statistics.draws import draw_chance, make_figures, mean_of_draws
 from caloforge.metrics.statistics.floor import Distances
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 PUBLISHED = "published scaling"
 MIN_EXTRAPOLATED = 10_000
+MIN_PER_COLUMN = 10
 
 FPD = Definition(
     name="fpd",
@@ -186,12 +188,13 @@ def frechet_replicas(
     rng: np.random.Generator,
 ) -> Distances:
     """Frechet distance in every resampling, mean over draws, of one target."""
-    total = np.zeros((1 + len(trial.generated), len(counts), 1))
+    draws: list[list[Array]] = [[] for _ in values]
     for _ in range(n_draws):
-        pairs = frechet_pairs(trial, values, rng)
-        total[:, :, 0] += [pair.distance(counts)[0] for pair in pairs]
-    total /= n_draws
-    return Distances(total[0], tuple(total[1:]))
+        for found, pair in zip(draws, frechet_pairs(trial, values, rng), strict=True):
+            found.append(pair.distance(counts)[0][:, None])
+    chance = draw_chance(n_draws, len(counts), rng)
+    means = [mean_of_draws(found, chance, distance=True) for found in draws]
+    return Distances(means[0], tuple(means[1:]))
 
 
 def extrapolated(pair: Pair, n_particles: int, rng: np.random.Generator) -> Measured:
@@ -233,18 +236,32 @@ def fewer_draws(trial: Trial, settings: Settings) -> int:
 
 
 def frechet_section(trial: Trial, settings: Settings, rng: np.random.Generator) -> Finding:
-    """FPD in both scalings, and extrapolated where there are enough showers."""
+    """FPD in both scalings, and extrapolated where there are enough showers.
+
+    Covariances need showers: with fewer than `MIN_PER_COLUMN` for each column it is that of the
+    headline observables, and with fewer for each of those there is none.
+    """
     counts = draw_counts(trial.n_particles, settings.n_bootstrap, rng)
     n_draws = fewer_draws(trial, settings)
     figures: list[Figure] = []
-    for target, values in (("", standardised(trial)), (PUBLISHED, scaled_by_largest(trial))):
+    n = draw_size(trial)
+    for target, scaled in (("", standardised), (PUBLISHED, scaled_by_largest)):
+        values, what = scaled(trial), "observables and channels"
+        if n < MIN_PER_COLUMN * values[0].shape[1]:
+            values, what = scaled(trial, headline=True), "headline observables"
+        columns = f"{values[0].shape[1]} {what}"
+        if n < MIN_PER_COLUMN * values[0].shape[1]:
+            lack = f"{n} showers for {columns}"
+            figures += [
+                Figure(FPD.name, target, side.name, None, None, n, note=lack)
+                for side in trial.generated
+            ]
+            continue
         found = frechet_replicas(trial, values, counts, n_draws=n_draws, rng=rng)
-        pairs = frechet_pairs(trial, values, rng)
-        n = len(pairs[0].first)
-        columns = f"{values[0].shape[1]} observables and channels"
         note = f"{n_draws} draws of showers, {columns}"
         figures += make_figures(FPD, trial, found, [target], [""], n=n, note=note)
         if n >= MIN_EXTRAPOLATED:
+            pairs = frechet_pairs(trial, values, rng)
             floor, *limits = (extrapolated(p, trial.n_particles, rng) for p in pairs)
             figures += [
                 Figure(FPD_INFINITY.name, target, side.name, value, floor, n, note=columns)

@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 
-def standardised(trial: Trial) -> list[Array]:
+def standardised(trial: Trial, *, headline: bool = False) -> list[Array]:
     """Observables and channels of every side, each centred and scaled by the reference.
 
     Mean and standard deviation are those of *all* showers of the trial's reference, the same
     for every side and every resampling. A column that is constant in the reference is only
     centred; one that is constant everywhere is left out. What is not finite counts as the mean.
 
+    Arguments:
+        trial: What is compared.
+        headline: Take the headline observables, with the total response, and no channels.
+
     Returns:
         One table ``(n, column)`` for the reference and for each generated side.
     """
-    tables = _tables(trial)
+    tables = _tables(trial, headline=headline)
     reference = tables[0]
     known = np.where(np.isfinite(reference), reference, np.nan)
     there = np.isfinite(known).any(axis=0)
@@ -42,26 +46,26 @@ def standardised(trial: Trial) -> list[Array]:
     return [np.ascontiguousarray(table[:, varies]) for table in scaled]
 
 
-def scaled_by_largest(trial: Trial) -> list[Array]:
+def scaled_by_largest(trial: Trial, *, headline: bool = False) -> list[Array]:
     """Observables and channels divided by their largest size in the reference, not centred.
 
     This is the scaling of the published FPD and KPD. A column that is 0 in the whole reference
-    is not scaled; what is not finite is set to 0.
+    is not scaled; what is not finite is set to 0. For ``headline`` see `standardised`.
     """
-    tables = _tables(trial)
+    tables = _tables(trial, headline=headline)
     for table in tables:
         table[~np.isfinite(table)] = 0.0
     largest = np.abs(tables[0]).max(axis=0)
     return [table / np.where(largest > 0, largest, 1.0) for table in tables]
 
 
-def _tables(trial: Trial) -> list[Array]:
+def _tables(trial: Trial, *, headline: bool) -> list[Array]:
     """All columns but whether the shower is empty: so rare that it would be 15 deviations.
 
     Empty showers have all other observables at 0, and are seen by these.
     """
-    kept = [shape.name != "empty" for shape in trial.shapes]
-    columns = np.flatnonzero([*kept, *(True for _ in trial.channels.names)])
+    kept = [s.name != "empty" and (s.headline or not headline) for s in trial.shapes]
+    columns = np.flatnonzero([*kept, *(not headline for _ in trial.channels.names)])
     return [raw(side)[:, columns] for side in trial.sides]
 
 

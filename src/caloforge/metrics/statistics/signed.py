@@ -45,7 +45,8 @@ def signed_draws(
     there, so that the floor of a *signed* difference tends to 0 whatever the size of the
     sample. The floor is therefore that of a single draw, independent showers on either side.
     Differences of generated samples gain from several draws, honestly: they use more of the
-    repeats.
+    repeats. Errors of the means have the scatter between draws in them; that of a single draw
+    needs no such part, as resampling the particles resamples the choice of their showers.
 
     Arguments:
         trial: What is compared.
@@ -61,11 +62,18 @@ def signed_draws(
         rng=rng,
         n_draws=settings.n_draws,
         n_bootstrap=settings.n_bootstrap,
+        distance=False,
     )
     if settings.n_draws == 1:
         return Signed(found, found)
     single = over_draws(
-        trial, values, estimator, rng=rng, n_draws=1, n_bootstrap=settings.n_bootstrap
+        trial,
+        values,
+        estimator,
+        rng=rng,
+        n_draws=1,
+        n_bootstrap=settings.n_bootstrap,
+        distance=False,
     )
     return Signed(Distances(single.floor, found.generated), found)
 
