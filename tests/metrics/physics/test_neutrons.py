@@ -121,7 +121,7 @@ def test_finds_what_was_put_in(toy_grid) -> None:
             assert abs(figure.value.value - value) < 4 * figure.value.error
             assert abs(figure.floor.value) < 4 * figure.floor.error
     assert find(finding, "neutron_scale", "photon sum").n == 500
-    assert find(finding, "neutron_scale", "photon sum", "g0").passed(0.0)
+    assert find(finding, "neutron_scale", "photon sum", "g0").passed(0.0) is not False
     assert find(finding, "neutron_scale", "photon sum", "g1").passed(0.0) is False
     # 10 % too bright: three neutrons too many of thirty.
     shown = curve(finding, "neutron_number", "g1", "mean error")

@@ -18,7 +18,7 @@ from caloforge.metrics.samples.making import make_trial
 from caloforge.metrics.samples.trial import REFERENCE, Trial
 from caloforge.metrics.settings import Settings
 
-QUICK = Settings(n_bootstrap=30, n_draws=2)
+QUICK = Settings(n_bootstrap=30, n_draws=8)
 
 
 def sample(
