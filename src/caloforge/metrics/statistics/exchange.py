@@ -182,8 +182,10 @@ def exchange_tests(
     floors = reference_floors(pooled, settings, rng)
     tests = []
     for k, (metric, target) in enumerate(found):
-        # Without repeats of the reference: the permutations, the observed labels left out.
-        floor = floors.get((metric, target), 0.0) or float(np.abs(table[k, 1:]).mean())
+        # Without repeats of the reference, and for ranks, which are the same however different
+        # the samples are: the permutations, the observed labels left out.
+        floor = 0.0 if (metric, target) in pooled.scores else floors.get((metric, target), 0.0)
+        floor = floor or float(np.abs(table[k, 1:]).mean())
         floor = floor or 1 / len(side)  # shares that never occur
         tests.append(
             Test(
