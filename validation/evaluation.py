@@ -186,14 +186,12 @@ def draw() -> None:
             f"{table['seconds']:.0f} s, commit {machine['commit']}, {machine['date'][:10]}"
         )
     lines += ["", "Made by `python validation/evaluation.py`. " + "; ".join(made) + "."]
-    lines += [
-        "",
-        "X at commit 7da5f50e7e45 in *classifier scores* and *distance to training showers*: its ",
-    ]
-    lines[-1] += (
-        "floor was that of parts of the reference, which is about 0 where they score alike; "
+    note = (
+        "X at commit 7da5f50e7e45 in *classifier scores* and *distance to training showers*: "
+        "its floor was that of parts of the reference, which is about 0 where they "
+        "score alike; since then it is the mean over permutations. Verdicts are the same."
     )
-    lines[-1] += "since then it is the mean over permutations. Verdicts are the same."
+    lines += ["", note]
     TABLE.write_text("\n".join(lines) + "\n")
     text = README.read_text()
     marks = r"(<!-- begin verdicts -->\n).*?(<!-- end verdicts -->)"
