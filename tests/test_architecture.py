@@ -20,6 +20,7 @@ ORDER = {
     "geometry": 1,
     "data": 2,
     "events": 3,
+    "formats": 3,
     "simulation": 4,
     "losses": 5,
     "nn": 5,

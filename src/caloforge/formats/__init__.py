@@ -1,0 +1,1 @@
+"""Showers in the files of other programs: read, written, and turned into shower files."""
