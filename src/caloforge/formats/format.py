@@ -1,4 +1,4 @@
-"""What a file format promises: to say whether a file is of it, to read it, perhaps to write it."""
+"""What a file format promises: to recognise a file, to read it, and perhaps to write it."""
 
 from __future__ import annotations
 
@@ -36,27 +36,30 @@ class Piece(NamedTuple):
 
 
 class ShowerSource(Protocol):
-    """A foreign file, open for reading piece by piece.
-
-    Attributes:
-        geometry: Detector that the showers are of.
-        n_showers: Number of showers.
-        conversions: What is converted, a sentence each with the factor, for the provenance,
-            e.g. ``"incident_energies: MeV to GeV, times 0.001"``.
-        provenance: What the file says of its origin: anything that JSON can hold.
-    """
+    """A foreign file, open for reading piece by piece."""
 
     @property
-    def geometry(self) -> DetectorGeometry: ...
+    def geometry(self) -> DetectorGeometry:
+        """Detector that the showers are of."""
+        ...
 
     @property
-    def n_showers(self) -> int: ...
+    def n_showers(self) -> int:
+        """Number of showers."""
+        ...
 
     @property
-    def conversions(self) -> Sequence[str]: ...
+    def conversions(self) -> Sequence[str]:
+        """What is converted, a sentence each with the factor, for the provenance.
+
+        E.g. ``"incident_energies: MeV to GeV, times 0.001"``.
+        """
+        ...
 
     @property
-    def provenance(self) -> Mapping[str, Any]: ...
+    def provenance(self) -> Mapping[str, Any]:
+        """What the file says of its origin: anything that JSON can hold."""
+        ...
 
     def pieces(self, size: int) -> Iterator[Piece]:
         """Go through the file in the memory of ``size`` showers, in the order of the file."""
