@@ -20,6 +20,7 @@ def check_showers(
     *,
     source: str,
     first_row: int = 0,
+    rows: NDArray[np.intp] | None = None,
 ) -> None:
     """Check the shape and the cells of showers.
 
@@ -28,6 +29,7 @@ def check_showers(
         geometry: The detector that they are of.
         source: Where the array came from, for the message.
         first_row: Number of the first shower, for the message.
+        rows: Numbers of the showers, ``(n,)``, if they do not follow one another.
 
     Raises:
         DataFormatError: If the shape is wrong, or a cell is not a number, not finite, negative,
@@ -40,6 +42,8 @@ def check_showers(
         raise DataFormatError(str(error)) from error
     if showers.dtype.kind == "u":
         return
+    if rows is None:
+        rows = np.arange(first_row, first_row + len(showers))
     if showers.dtype.kind not in "if":
         msg = f"{source}: cells have type {showers.dtype}, expected numbers; convert them"
         raise DataFormatError(msg)
@@ -47,14 +51,14 @@ def check_showers(
     if len(showers) and not (showers.min() >= 0 and np.isfinite(showers.max())):
         bad = ~(np.isfinite(showers) & (showers >= 0))
         cure = "a full simulation deposits none; remove noise and pedestal subtraction"
-        raise _bad_cells(bad, showers, "negative or not finite", cure, source, first_row)
+        raise _bad_cells(bad, showers, "negative or not finite", cure, source, rows)
     if geometry.counts and showers.dtype.kind == "f":
         bad = showers != np.floor(showers)
         if bad.any():
             cure = (
                 f"geometry '{geometry.name}' counts {geometry.unit}; undo scaling or logarithm"
             )
-            raise _bad_cells(bad, showers, "not integers", cure, source, first_row)
+            raise _bad_cells(bad, showers, "not integers", cure, source, rows)
 
 
 def _bad_cells(
@@ -63,11 +67,11 @@ def _bad_cells(
     what: str,
     cure: str,
     source: str,
-    first_row: int,
+    rows: NDArray[np.intp],
 ) -> DataFormatError:
     """Name the first bad cell."""
     row, cell = np.unravel_index(int(np.argmax(bad)), bad.shape)
     return DataFormatError(
         f"{source}: {int(bad.sum())} cells are {what}, first in shower "
-        f"{first_row + int(row)} at cell {int(cell)} ({showers[row, cell]:.6g}); {cure}"
+        f"{int(rows[row])} at cell {int(cell)} ({showers[row, cell]:.6g}); {cure}"
     )

@@ -12,6 +12,9 @@ import h5py
 import numpy as np
 
 from caloforge.data.checks import check_showers
+from caloforge.data.chunk_codec import DamagedChunkError
+from caloforge.data.chunk_reader import ChunkReader
+from caloforge.data.chunk_threads import Threads
 from caloforge.data.columns import check_names
 from caloforge.data.particles import Particles, as_rows
 from caloforge.data.shower_format import CPU_SECONDS, INCIDENT, SHOWERS, attribute, open_file
@@ -82,10 +85,12 @@ class ShowerSample:
 class ShowerFile:
     """A shower file, open for reading; use it in a ``with`` statement.
 
-    Only what is asked for is read, so that the file may be larger than the memory.
+    Only what is asked for is read, so that the file may be larger than the memory. Several
+    threads expand what was compressed.
 
     Arguments:
         path: The file.
+        threads: How many of them; by default the cores that the process may use, at most 8.
 
     Attributes:
         path: The file.
@@ -97,10 +102,13 @@ class ShowerFile:
         DataFormatError: If the file is missing, empty, cut off, of another program, newer than
             this version, or incomplete.
         GeometryError: If the geometry in it is unusable.
+        ConfigError: If ``threads`` is below 1.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
         self.path = Path(path)
+        self._threads = Threads(threads)
+        self._readers: dict[str, ChunkReader] = {}
         self._file = open_file(self.path)
         try:
             geometry, provenance = (
@@ -133,6 +141,8 @@ class ShowerFile:
 
     def close(self) -> None:
         """Close the file; reading is over."""
+        self._threads.close()
+        self._readers.clear()
         self._file.close()
 
     @property
@@ -147,12 +157,11 @@ class ShowerFile:
 
     def particles(self, start: int = 0, stop: int | None = None) -> Particles:
         """Return the incident particles of showers ``start`` to ``stop``, by default all."""
-        columns = {name: self._rows(name, start, stop) for name in self._columns()}
-        try:
-            return Particles(columns, self._rows(INCIDENT, start, stop))
-        except DataFormatError as error:
-            msg = f"{self.path}: {str(error).removeprefix('particles: ')}"
-            raise DataFormatError(msg) from error
+        return self._table(slice(start, stop))
+
+    def particles_at(self, rows: ArrayLike) -> Particles:
+        """Return the incident particles of some showers; arguments as of `read_rows`."""
+        return self._table(self._checked(rows))
 
     def column(self, name: str) -> NDArray[Any]:
         """Return one column of all showers, ``(n,)``, ``incident`` included."""
@@ -175,8 +184,32 @@ class ShowerFile:
         Raises:
             DataFormatError: If the data are damaged, or no showers of this geometry.
         """
-        showers = self._rows(SHOWERS, start, stop)
-        check_showers(showers, self.geometry, source=str(self.path), first_row=start)
+        first, stop, _ = slice(start, stop).indices(self.n_showers)
+        showers = self._rows(SHOWERS, first, stop)
+        check_showers(showers, self.geometry, source=str(self.path), first_row=first)
+        return showers
+
+    def read_rows(self, rows: ArrayLike) -> NDArray[Any]:
+        """Return some showers, ``(n, cell)``, in the type of the file.
+
+        Every chunk that holds one of them is expanded once.
+
+        Arguments:
+            rows: Numbers of the showers, ``(n,)`` integers, each larger than the one before.
+
+        Raises:
+            DataFormatError: If the numbers are not increasing or not in the file, the data are
+                damaged, or no showers of this geometry.
+
+        Example:
+            >>> from caloforge.data import sample_path
+            >>> with ShowerFile(sample_path("zn-test")) as file:
+            ...     file.read_rows([3, 14, 1592]).shape
+            (3, 1936)
+        """
+        chosen = self._checked(rows)
+        showers = self._values(SHOWERS, chosen)
+        check_showers(showers, self.geometry, source=str(self.path), rows=chosen)
         return showers
 
     def chunks(self, size: int = 4096) -> Iterator[tuple[int, Particles, NDArray[Any]]]:
@@ -212,13 +245,50 @@ class ShowerFile:
         """Names of the data sets that are particle columns."""
         return tuple(n for n in self._file if n not in (SHOWERS, INCIDENT, CPU_SECONDS))
 
+    def _table(self, rows: slice | NDArray[np.intp]) -> Particles:
+        """Read the incident particles of some rows."""
+        columns = {name: self._values(name, rows) for name in self._columns()}
+        try:
+            return Particles(columns, self._values(INCIDENT, rows))
+        except DataFormatError as error:
+            msg = f"{self.path}: {str(error).removeprefix('particles: ')}"
+            raise DataFormatError(msg) from error
+
     def _rows(self, name: str, start: int, stop: int | None) -> NDArray[Any]:
+        """Read rows of a data set that follow one another."""
+        return self._values(name, slice(start, stop))
+
+    def _values(self, name: str, rows: slice | NDArray[np.intp]) -> NDArray[Any]:
         """Read some rows of a data set."""
         try:
-            return np.asarray(self._file[name][start:stop])
-        except (OSError, RuntimeError) as error:
+            if name not in self._readers:
+                self._readers[name] = ChunkReader(self._file[name], self._threads)
+            if isinstance(rows, slice):
+                return self._readers[name].read(*rows.indices(self.n_showers)[:2])
+            return self._readers[name].take(rows)
+        except (OSError, RuntimeError, DamagedChunkError) as error:
             msg = f"{self.path}: '{name}' is damaged; copy or make the file again"
             raise DataFormatError(msg) from error
+
+    def _checked(self, rows: ArrayLike) -> NDArray[np.intp]:
+        """Refuse numbers of rows that do not increase or are not in the file."""
+        chosen = np.asarray(rows)
+        if chosen.size == 0 and chosen.ndim == 1:
+            return np.empty(0, dtype=np.intp)
+        wrong = chosen.ndim != 1 or chosen.dtype.kind not in "iu"
+        if wrong or (chosen[1:] <= chosen[:-1]).any():
+            msg = (
+                f"{self.path}: rows are {chosen.dtype} of shape {chosen.shape}, expected "
+                "integers, each larger than the one before; sort them"
+            )
+            raise DataFormatError(msg)
+        if chosen[0] < 0 or chosen[-1] >= self.n_showers:
+            msg = (
+                f"{self.path}: rows go from {chosen[0]} to {chosen[-1]}, expected 0 to "
+                f"{self.n_showers - 1}; the file has no others"
+            )
+            raise DataFormatError(msg)
+        return chosen.astype(np.intp, copy=False)
 
     def _parsed(self, provenance: str) -> dict[str, Any]:
         """Read the provenance."""
