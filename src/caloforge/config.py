@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from caloforge.data import Selection, SplitPlan
 from caloforge.data.features import DEFAULT_CONDITIONS
 from caloforge.errors import ConfigError, did_you_mean
 from caloforge.models import MODELS
@@ -29,7 +30,18 @@ class DataConfig:
 
     Attributes:
         train: Shower file, or name of an embedded sample.
-        validation_fraction: Share of the incident particles kept for validation.
+        validation_fraction: Share of the incident particles kept for validation; not used with
+            folds or a list.
+        split_by: ``"particle"``, or ``"shower"`` for files whose particles are few by design.
+        split_key: Another key gives another, independent split.
+        folds: Number of folds for cross-validation; 0 for none.
+        fold: Fold that is kept for validation, from 0.
+        validation_list: File that lists the validation side: a shower file, a table of
+            particles, or a text file of incident numbers.
+        min_sum: Least sum of a shower's cells, in the detector's unit; 0 for no cut.
+        max_sum: Largest sum of a shower's cells, in the detector's unit; 0 for no cut.
+        energy_gev: Least and largest energy of the incident particle; empty for all.
+        kinds: Particle kinds that take part, by name or PDG code; empty for all.
         conditions: Features of the incident particle, in order.
         centre_on_impact: Show models the cells relative to the cell that was hit (grids).
         reflect: Reflect training showers at random where the geometry has symmetries.
@@ -38,18 +50,45 @@ class DataConfig:
 
     train: str = "zn-train"
     validation_fraction: float = 0.15
+    split_by: str = "particle"
+    split_key: str = "caloforge"
+    folds: int = 0
+    fold: int = 0
+    validation_list: str = ""
+    min_sum: float = 0.0
+    max_sum: float = 0.0
+    energy_gev: tuple[float, ...] = ()
+    kinds: tuple[str, ...] = ()
     conditions: tuple[str, ...] = DEFAULT_CONDITIONS
     centre_on_impact: bool = False
     reflect: bool = False
     pair_repeats: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.validation_fraction < 1:
-            msg = (
-                f"data.validation_fraction: found {self.validation_fraction}, expected a share "
-                "between 0 and 1; try 0.15"
-            )
-            raise ConfigError(msg)
+        # Both refuse what is out of range.
+        _ = self.split_plan, self.selection
+
+    @property
+    def split_plan(self) -> SplitPlan:
+        """How the showers are split."""
+        return SplitPlan(
+            fraction=self.validation_fraction,
+            key=self.split_key,
+            split_by=self.split_by,
+            folds=self.folds,
+            fold=self.fold,
+            validation_list=self.validation_list,
+        )
+
+    @property
+    def selection(self) -> Selection:
+        """Which showers take part."""
+        return Selection(
+            min_sum=self.min_sum,
+            max_sum=self.max_sum if self.max_sum != 0 else None,
+            energy_gev=self.energy_gev or None,  # type: ignore[arg-type]
+            kinds=self.kinds,
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from caloforge.data.checks import check_showers
 from caloforge.data.columns import PARTICLE_COLUMNS, Column
 from caloforge.data.particles import Particles, kind_name, read_particles, write_particles
+from caloforge.data.partition import SplitPlan, partition
 from caloforge.data.sample import load_sample, resolve, sample_names, sample_path
+from caloforge.data.selection import Selection
 from caloforge.data.shower_file import ShowerFile, ShowerSample, read_showers
 from caloforge.data.shower_writer import ShowerWriter
 from caloforge.data.split import BalanceRow, Split, balance, split_rows
@@ -13,14 +15,17 @@ __all__ = [
     "BalanceRow",
     "Column",
     "Particles",
+    "Selection",
     "ShowerFile",
     "ShowerSample",
     "ShowerWriter",
     "Split",
+    "SplitPlan",
     "balance",
     "check_showers",
     "kind_name",
     "load_sample",
+    "partition",
     "read_particles",
     "read_showers",
     "resolve",

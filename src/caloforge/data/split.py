@@ -76,11 +76,9 @@ def split_rows(particles: Particles, *, fraction: float, key: str = "caloforge")
     if not 0 <= fraction <= 1:
         msg = f"fraction must be from 0 to 1, got {fraction}"
         raise ValueError(msg)
-    digests, where = np.unique(particles.identity(), return_inverse=True)
-    _check_numbers(particles.incident, where)
-    secret = key.encode()
-    chosen = np.array([_uniform(digest, secret) < fraction for digest in digests], dtype=bool)
-    validation = chosen[where]
+    number = uniforms(particles.identity(), key)
+    check_numbers(particles.incident, number)
+    validation = number < fraction
     return Split(np.flatnonzero(~validation), np.flatnonzero(validation))
 
 
@@ -115,6 +113,14 @@ def balance(
     return table
 
 
+def uniforms(digests: NDArray[np.bytes_], key: str) -> NDArray[np.float64]:
+    """Map fingerprints to numbers in ``[0, 1)``, ``(n,)``; each digest is hashed once."""
+    secret = key.encode()
+    found, where = np.unique(digests, return_inverse=True)
+    number = np.array([_uniform(digest, secret) for digest in found], dtype=np.float64)
+    return number[where]
+
+
 def _uniform(digest: bytes, secret: bytes) -> float:
     """Map a fingerprint to ``[0, 1)``; 53 bits, so that 1 is never reached by rounding."""
     # NumPy strips zero bytes from the end of a string: put them back.
@@ -122,15 +128,24 @@ def _uniform(digest: bytes, secret: bytes) -> float:
     return (int.from_bytes(state.digest(), "big") >> 11) / 2**53
 
 
-def _check_numbers(incident: NDArray[np.int64], identity: NDArray[np.int64]) -> None:
-    """Refuse equal numbers of different particles."""
-    numbers = np.unique(incident)
-    pairs = np.unique(np.stack((incident, identity), axis=1), axis=0)
-    if len(pairs) > len(numbers):
-        shared = pairs[1:][pairs[1:, 0] == pairs[:-1, 0], 0]
+def check_numbers(incident: NDArray[np.int64], number: NDArray[np.float64]) -> None:
+    """Refuse equal incident numbers of different particles.
+
+    Arguments:
+        incident: Incident number of each row, ``(n,)``.
+        number: Hash of each row's particle, ``(n,)``: equal where the particles are.
+
+    Raises:
+        DataFormatError: Naming the first such number.
+    """
+    order = np.argsort(incident, kind="stable")
+    same = incident[order[1:]] == incident[order[:-1]]
+    differ = same & (number[order[1:]] != number[order[:-1]])
+    if differ.any():
+        shared = np.unique(incident[order[1:]][differ])
         msg = (
             f"particles: incident {shared[0]} stands for several particles of different "
-            f"properties ({len(np.unique(shared))} such numbers), expected one each; renumber "
+            f"properties ({len(shared)} such numbers), expected one each; renumber "
             "them, e.g. after joining files"
         )
         raise DataFormatError(msg)
