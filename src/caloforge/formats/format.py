@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from caloforge.errors import DataFormatError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -15,6 +17,18 @@ if TYPE_CHECKING:
 
     from caloforge.data import Particles
     from caloforge.geometry import DetectorGeometry
+
+
+class LargeCountError(DataFormatError):
+    """A cell does not fit into the integers of a file that is being written.
+
+    Arguments:
+        dtype: Type to start again with, as `WriteOptions.dtype`.
+    """
+
+    def __init__(self, dtype: str) -> None:
+        super().__init__(f"a cell is too large for the type of the file; write it as {dtype}")
+        self.dtype = dtype
 
 
 class Piece(NamedTuple):
@@ -99,14 +113,18 @@ class WriteOptions:
     """How a file is to be written.
 
     Attributes:
-        provenance: Where the showers come from.
+        provenance: Where the showers come from; complete only at the end of the ``with``
+            statement, when all showers are written.
         force: Whether an existing file may be replaced.
         mapping: TOML file that names branches or columns.
+        dtype: Type of the cells, e.g. ``"uint32"``, where the format has a choice; ``None``
+            leaves it to the format, which may raise `LargeCountError` to be asked again.
     """
 
     provenance: Mapping[str, Any]
     force: bool = False
     mapping: Path | None = None
+    dtype: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,287 @@
+"""From files of any format to one file of any format, in the memory of one piece."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import caloforge
+from caloforge.data.particles import Particles
+from caloforge.errors import ConfigError, DataFormatError
+from caloforge.formats.format import LargeCountError, ReadOptions, WriteOptions
+from caloforge.formats.identity import incident_numbers
+from caloforge.formats.registry import format_for, open_showers, source_sets
+from caloforge.formats.screening import check_shape, faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from caloforge.data.selection import Selection
+    from caloforge.formats.format import Format, Piece, ShowerSink, ShowerSource
+    from caloforge.geometry import DetectorGeometry
+
+# Memory of the cells of a piece, were they float64; a few copies of it are made on the way.
+_PIECE_BYTES = 32 * 1024**2
+_MOST_ROWS = 8192
+_NUMBERED = "equal properties of the particle have equal numbers (63 bits of a keyed hash)"
+
+
+@dataclass
+class Report:
+    """What a conversion did.
+
+    Attributes:
+        path: File that was written.
+        format: Name of its format.
+        geometry: Detector that the showers are of.
+        inputs: Files that were read: path, bytes and SHA-256.
+        input_formats: Names of their formats.
+        conversions: What was converted, a sentence each.
+        n_read: Showers read.
+        n_written: Showers written.
+        n_unselected: Showers that the selection left out.
+        skipped: Showers that could not be used, by what is wrong with them.
+        n_skipped: Showers that could not be used; one may have several faults.
+        kinds: Showers written of each PDG code.
+        loses: What the file that was written does not keep.
+        seconds: Wall time.
+    """
+
+    path: Path
+    format: str
+    geometry: DetectorGeometry
+    inputs: list[dict[str, Any]]
+    input_formats: list[str]
+    conversions: list[str]
+    loses: str = ""
+    n_read: int = 0
+    n_written: int = 0
+    n_unselected: int = 0
+    n_skipped: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    kinds: dict[int, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Showers read per second."""
+        return self.n_read / max(self.seconds, 1e-9)
+
+
+def piece_rows(geometry: DetectorGeometry) -> int:
+    """Number of showers whose cells fit comfortably into memory several times."""
+    return max(1, min(_MOST_ROWS, _PIECE_BYTES // (8 * geometry.n_cells)))
+
+
+def convert(
+    inputs: Sequence[str | Path],
+    output: str | Path,
+    *,
+    format_name: str | None = None,
+    to: str | None = None,
+    options: ReadOptions | None = None,
+    write_mapping: Path | None = None,
+    selection: Selection | None = None,
+    skip_bad: bool = False,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Write the showers of files of any format to one file of any format.
+
+    Memory stays below 500 MB whatever the size of the files. The order is that of the inputs.
+    Where they come from, with sizes and SHA-256, what was converted, selected and left out is
+    written to the provenance.
+
+    Arguments:
+        inputs: Files, folders, or names of samples that come along.
+        output: File to be written.
+        format_name: Format of the inputs; ``None`` recognises each by its content.
+        to: Format of the output; ``None`` goes by the ending of its name.
+        options: What the inputs do not say themselves.
+        write_mapping: TOML file that names branches or columns of the output.
+        selection: Which showers to keep; ``None`` keeps all.
+        skip_bad: Leave out showers that cannot be used instead of refusing the file.
+        force: Whether an existing output may be replaced.
+        progress: Called with the number of showers read so far, and of all.
+
+    Returns:
+        What was done.
+
+    Raises:
+        DataFormatError: If an input is unusable or no shower is left.
+        GeometryError: If the inputs are of different detectors.
+        ConfigError: If a format is unknown, or cannot be written.
+        OutputError: If the output exists and ``force`` is not given, or cannot be written.
+    """
+    started = time.perf_counter()
+    target = format_for(output, to)
+    sets = source_sets(inputs, format_name)
+    files = [path for _, group in sets for path in group]
+    output = Path(output)
+    if any(output.exists() and output.samefile(path) for path in files):
+        msg = f"{output}: is both input and output; give the output another name"
+        raise ConfigError(msg)
+    formats = list(dict.fromkeys(row.name for row, _ in sets))
+    with open_showers(files, format_name, options) as source:
+        job = _Job(
+            source=source,
+            merged=len(sets) > 1,
+            target=target,
+            selection=selection if selection is not None and selection.active else None,
+            skip_bad=skip_bad,
+            progress=progress or (lambda *_: None),
+            options=WriteOptions(provenance={}, force=force, mapping=write_mapping),
+            where=" + ".join(map(str, inputs)),
+            blank=Report(
+                path=output,
+                format=target.name,
+                geometry=source.geometry,
+                inputs=[_fingerprint(path) for path in files],
+                input_formats=formats,
+                conversions=list(source.conversions),
+                loses=target.loses,
+            ),
+        )
+        try:
+            report = job.run(None)
+        except LargeCountError as error:
+            report = job.run(error.dtype)  # from the start: the type of a file cannot change
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What to convert, and where to write it."""
+
+    source: ShowerSource
+    merged: bool
+    target: Format
+    selection: Selection | None
+    skip_bad: bool
+    progress: Callable[[int, int], None]
+    options: WriteOptions
+    where: str
+    blank: Report
+
+    def run(self, dtype: str | None) -> Report:
+        """Write the file, with cells of a type or the usual one."""
+        report = replace(
+            self.blank, conversions=list(self.blank.conversions), skipped={}, kinds={}
+        )
+        provenance = self._provenance(report)
+        options = replace(self.options, provenance=provenance, dtype=dtype)
+        geometry, total = self.source.geometry, self.source.n_showers
+        assert self.target.write is not None
+        self.progress(0, total)
+        with self.target.write(report.path, geometry, options) as sink:
+            for piece in self.source.pieces(piece_rows(geometry)):
+                self._write(piece, sink, report)
+                report.n_read += len(piece.showers)
+                self.progress(report.n_read, total)
+            if report.n_written == 0:
+                raise self._nothing_left(report)
+            provenance.update(self._provenance(report))
+        return report
+
+    def _write(self, piece: Piece, sink: ShowerSink, report: Report) -> None:
+        """Check, select, number and write one piece."""
+        geometry = self.source.geometry
+        check_shape(piece, geometry, source=self.where)
+        good = self._good(piece, report)
+        if not good.all():
+            piece = _selected(piece, good)
+        if len(piece.showers) == 0:
+            return
+        if not geometry.counts and piece.showers.dtype == np.float64:
+            _note(report, "cells: float64, rounded to float32")
+            piece = piece._replace(showers=piece.showers.astype(np.float32))
+        if self.merged or piece.incident is None:
+            _note(report, f"incident: {_NUMBERED}")
+            piece = piece._replace(incident=incident_numbers(piece.columns))
+        assert piece.incident is not None
+        particles = Particles(piece.columns, piece.incident)
+        if self.selection is not None:
+            sums = piece.showers.sum(axis=1, dtype=np.float64)
+            chosen = self.selection.rows(particles, sums)
+            report.n_unselected += int((~chosen).sum())
+            if not chosen.any():
+                return
+            if not chosen.all():
+                particles, piece = particles.select(chosen), _selected(piece, chosen)
+        sink.append(particles, piece.showers, piece.cpu_seconds)
+        report.n_written += len(particles)
+        for pdg, count in zip(*np.unique(particles["pdg"], return_counts=True), strict=True):
+            report.kinds[int(pdg)] = report.kinds.get(int(pdg), 0) + int(count)
+
+    def _good(self, piece: Piece, report: Report) -> NDArray[np.bool_]:
+        """Say which showers can be used; without ``skip_bad`` all must."""
+        good = np.ones(len(piece.showers), dtype=bool)
+        for fault in faults(piece, self.source.geometry):
+            if not self.skip_bad:
+                row = report.n_read + int(np.argmax(fault.rows))
+                msg = (
+                    f"{self.where}: found {fault.reason}, first in shower {row} "
+                    f"({fault.example}); {fault.cure}, or leave such showers out with "
+                    "--skip-bad"
+                )
+                raise DataFormatError(msg)
+            report.skipped.setdefault(fault.reason, 0)
+            report.skipped[fault.reason] += int(fault.rows.sum())
+            good &= ~fault.rows
+        report.n_skipped += int((~good).sum())
+        return good
+
+    def _nothing_left(self, report: Report) -> DataFormatError:
+        """Say why no shower is left."""
+        chosen = f", selection {self.selection.text()}" if self.selection else ""
+        return DataFormatError(
+            f"{self.where}: found no shower to write (read {report.n_read}, unusable "
+            f"{report.n_skipped}, not selected {report.n_unselected}{chosen}), expected at "
+            "least one; choose other limits"
+        )
+
+    def _provenance(self, report: Report) -> dict[str, Any]:
+        """Describe where the showers come from, as far as it is known."""
+        return {
+            "converted_by": f"caloforge {caloforge.__version__}",
+            "inputs": report.inputs,
+            "input_formats": report.input_formats,
+            "conversions": report.conversions,
+            "selection": self.selection.as_dict() if self.selection else {},
+            "showers_read": report.n_read,
+            "showers_not_selected": report.n_unselected,
+            "showers_skipped": report.n_skipped,
+            "skipped": report.skipped,
+            "source": dict(self.source.provenance),
+        }
+
+
+def _selected(piece: Piece, rows: NDArray[np.bool_]) -> Piece:
+    """Return some showers of a piece."""
+    return piece._replace(
+        columns={name: np.asarray(column)[rows] for name, column in piece.columns.items()},
+        incident=None if piece.incident is None else piece.incident[rows],
+        showers=piece.showers[rows],
+        cpu_seconds=None if piece.cpu_seconds is None else piece.cpu_seconds[rows],
+    )
+
+
+def _note(report: Report, text: str) -> None:
+    """Add a conversion, once."""
+    if text not in report.conversions:
+        report.conversions.append(text)
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    """Return path, size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}

@@ -1,0 +1,175 @@
+"""Our own shower files, as one format among others; broken ones can be looked into."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caloforge.data import shower_format
+from caloforge.data.columns import PARTICLE_COLUMNS
+from caloforge.data.shower_format import CPU_SECONDS, INCIDENT, SHOWERS, attribute, open_file
+from caloforge.data.shower_writer import ShowerWriter
+from caloforge.errors import DataFormatError
+from caloforge.formats.format import (
+    Format,
+    LargeCountError,
+    Piece,
+    ReadOptions,
+    ShowerSink,
+    ShowerSource,
+    WriteOptions,
+)
+from caloforge.formats.hdf5 import is_hdf5
+from caloforge.geometry import DetectorGeometry, load_geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import h5py
+    from numpy.typing import NDArray
+
+_WIDER = "uint32"
+
+
+@dataclass
+class _Source:
+    """An open shower file whose rows nobody has checked."""
+
+    path: Path
+    file: h5py.File
+    geometry: DetectorGeometry
+    provenance: Mapping[str, Any]
+    conversions: tuple[str, ...] = ()
+    columns: tuple[str, ...] = field(init=False)
+    n_showers: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        import h5py
+
+        for name in (SHOWERS, *PARTICLE_COLUMNS):
+            if not isinstance(self.file.get(name), h5py.Dataset):
+                msg = f"{self.path}: found no data set '{name}'; see docs/shower-file.md"
+                raise DataFormatError(msg)
+        shape = self.file[SHOWERS].shape
+        if len(shape) != 2 or shape[1] != self.geometry.n_cells:
+            msg = (
+                f"{self.path}: showers have shape {shape}, expected (n, "
+                f"{self.geometry.n_cells}) for geometry '{self.geometry.name}'; store them flat"
+            )
+            raise DataFormatError(msg)
+        for name, dataset in self.file.items():
+            if name != SHOWERS and getattr(dataset, "shape", None) != shape[:1]:
+                found = getattr(dataset, "shape", "a group")
+                msg = (
+                    f"{self.path}: '{name}' has shape {found}, expected {shape[:1]} for "
+                    f"{shape[0]} showers; give one row a shower"
+                )
+                raise DataFormatError(msg)
+        extra = [n for n in self.file if n not in {SHOWERS, INCIDENT, CPU_SECONDS}]
+        self.columns = tuple(dict.fromkeys((*PARTICLE_COLUMNS, *extra)))
+        self.n_showers = int(shape[0])
+
+    def pieces(self, size: int) -> Iterator[Piece]:
+        """Go through the file as it stands."""
+        for start in range(0, self.n_showers, size):
+            rows = slice(start, min(start + size, self.n_showers))
+            cpu = self._rows(CPU_SECONDS, rows) if CPU_SECONDS in self.file else None
+            yield Piece(
+                columns={name: self._rows(name, rows) for name in self.columns},
+                incident=self._rows(INCIDENT, rows) if INCIDENT in self.file else None,
+                showers=self._rows(SHOWERS, rows),
+                cpu_seconds=None if cpu is None else cpu.astype(np.float32, copy=False),
+            )
+
+    def _rows(self, name: str, rows: slice) -> NDArray[Any]:
+        """Read some rows of a data set."""
+        try:
+            return np.asarray(self.file[name][rows])
+        except (OSError, RuntimeError) as error:
+            msg = f"{self.path}: '{name}' is damaged; copy or make the file again"
+            raise DataFormatError(msg) from error
+
+
+@dataclass
+class _Sink:
+    """A shower file being written."""
+
+    writer: ShowerWriter
+    largest: int | None
+
+    def append(
+        self,
+        particles: Any,  # noqa: ANN401 - Particles; as ShowerWriter
+        showers: NDArray[Any],
+        cpu_seconds: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Write some showers; ask for wider integers if they do not fit."""
+        if self.largest is not None and showers.size and showers.max() > self.largest:
+            raise LargeCountError(_WIDER)
+        self.writer.append(particles, showers, cpu_seconds)
+
+
+def _recognise(path: Path) -> bool:
+    """Whether it is a shower file, of whatever version."""
+    if not is_hdf5(path):
+        return False
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking="best-effort") as file:
+            return attribute(file, "format") == shower_format.FORMAT
+    except OSError:
+        return False
+
+
+@contextmanager
+def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSource]:
+    """Open a shower file; a geometry that is given takes the place of the file's."""
+    (path,) = paths
+    with open_file(path) as file:
+        text = attribute(file, "geometry")
+        geometry = DetectorGeometry.from_json(text, source=f"{path} attribute geometry")
+        conversions: tuple[str, ...] = ()
+        if options.geometry is not None:
+            given = load_geometry(options.geometry)
+            if given != geometry:
+                conversions = (f"geometry '{geometry.name}' replaced by '{given.name}'",)
+            geometry = given
+        yield _Source(path, file, geometry, _provenance(path, file), conversions)
+
+
+@contextmanager
+def _write(
+    path: Path, geometry: DetectorGeometry, options: WriteOptions
+) -> Iterator[ShowerSink]:
+    """Create a shower file; what has come to the provenance meanwhile is written at the end."""
+    dtype = np.dtype(options.dtype or ("uint16" if geometry.counts else "float32"))
+    with ShowerWriter(
+        path, geometry, provenance=options.provenance, dtype=dtype, force=options.force
+    ) as writer:
+        yield _Sink(writer, int(np.iinfo(dtype).max) if dtype.kind == "u" else None)
+        writer._file.attrs["provenance"] = json.dumps(dict(options.provenance))
+
+
+def _provenance(path: Path, file: h5py.File) -> Mapping[str, Any]:
+    """Read what the file says of its origin."""
+    try:
+        return dict(json.loads(attribute(file, "provenance") or "{}"))
+    except (TypeError, ValueError) as error:
+        msg = f"{path}: attribute provenance is not a JSON object; make it again"
+        raise DataFormatError(msg) from error
+
+
+FORMAT = Format(
+    name="caloforge",
+    title="shower file of caloforge (HDF5)",
+    suffixes=(".h5",),
+    recognise=_recognise,
+    read=_read,
+    write=_write,
+)
