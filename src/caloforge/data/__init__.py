@@ -1,5 +1,6 @@
 """Showers and their incident particles: files, checks, and the sample that comes along."""
 
+from caloforge.data.balance import BalanceRow, balance
 from caloforge.data.checks import check_showers
 from caloforge.data.columns import PARTICLE_COLUMNS, Column
 from caloforge.data.particles import Particles, kind_name, read_particles, write_particles
@@ -8,7 +9,8 @@ from caloforge.data.sample import load_sample, resolve, sample_names, sample_pat
 from caloforge.data.selection import Selection
 from caloforge.data.shower_file import ShowerFile, ShowerSample, read_showers
 from caloforge.data.shower_writer import ShowerWriter
-from caloforge.data.split import BalanceRow, Split, balance, split_rows
+from caloforge.data.split import Split, split_rows
+from caloforge.data.split_record import SplitRecord, split_record
 
 __all__ = [
     "PARTICLE_COLUMNS",
@@ -21,6 +23,7 @@ __all__ = [
     "ShowerWriter",
     "Split",
     "SplitPlan",
+    "SplitRecord",
     "balance",
     "check_showers",
     "kind_name",
@@ -31,6 +34,7 @@ __all__ = [
     "resolve",
     "sample_names",
     "sample_path",
+    "split_record",
     "split_rows",
     "write_particles",
 ]

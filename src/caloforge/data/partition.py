@@ -176,7 +176,7 @@ def partition(
     name = _name(source)
     by_shower = plan.split_by == "shower"
     listed = read_validation_list(
-        plan.validation_list, by_shower=by_shower, like=_first(source)
+        plan.validation_list, by_shower=by_shower, like=first_row(source)
     )
     number, kept = np.empty(len(source)), np.ones(len(source), dtype=bool)
     incident = np.empty(0 if by_shower else len(source), dtype=np.int64)
@@ -271,7 +271,7 @@ def _too_small(name: str, split: Split, plan: SplitPlan) -> str:
     )
 
 
-def _first(source: ShowerFile | ShowerSample) -> Particles:
+def first_row(source: ShowerFile | ShowerSample) -> Particles:
     """One row, to learn the columns from."""
     if isinstance(source, ShowerFile):
         return source.particles(0, 1)

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from caloforge.data.particles import Particles
 
-# 1, 3, 10, 30 ... GeV, as literals: computed ones would be off by a rounding.
-_EDGES_GEV = (0.0, *(float(f"{m}e{n}") for n in range(-6, 12) for m in (1, 3)), np.inf)
-
 
 class Split(NamedTuple):
     """Rows of the two sides, each increasing.
@@ -28,29 +25,6 @@ class Split(NamedTuple):
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
-
-
-class BalanceRow(NamedTuple):
-    """How one kind of particle in one range of energy is shared out.
-
-    Attributes:
-        kind: Name of the particle kind.
-        low_gev: Lower edge of the energy bin, included, in GeV.
-        high_gev: Upper edge, excluded, in GeV.
-        train: Incident particles on the training side.
-        validation: Incident particles on the validation side.
-    """
-
-    kind: str
-    low_gev: float
-    high_gev: float
-    train: int
-    validation: int
-
-    @property
-    def fraction(self) -> float:
-        """Share of the validation side; no bin is without particles."""
-        return self.validation / (self.train + self.validation)
 
 
 def split_rows(particles: Particles, *, fraction: float, key: str = "caloforge") -> Split:
@@ -80,37 +54,6 @@ def split_rows(particles: Particles, *, fraction: float, key: str = "caloforge")
     check_numbers(particles.incident, number)
     validation = number < fraction
     return Split(np.flatnonzero(~validation), np.flatnonzero(validation))
-
-
-def balance(
-    particles: Particles, train_rows: NDArray[np.int64], validation_rows: NDArray[np.int64]
-) -> list[BalanceRow]:
-    """Count incident particles on both sides, by kind and energy.
-
-    Arguments:
-        particles: The table that was split.
-        train_rows: Rows of the training side.
-        validation_rows: Rows of the validation side.
-
-    Returns:
-        One row for each kind and energy bin that has a particle, sorted by both. The bins are
-        a third to a half of a decade: 1, 3, 10, 30 ... GeV.
-    """
-    _, first = np.unique(particles.identity(), return_index=True)
-    side = np.zeros((len(particles), 2), dtype=bool)
-    side[train_rows, 0] = True
-    side[validation_rows, 1] = True
-    once = particles.select(first)
-    bins = np.searchsorted(_EDGES_GEV, once["energy_gev"], side="right") - 1
-    side, kinds = side[first], once.kinds()
-    table = []
-    for kind, k in sorted(set(zip(kinds.tolist(), bins.tolist(), strict=True))):
-        n_train, n_validation = side[(kinds == kind) & (bins == k)].sum(axis=0).tolist()
-        if n_train + n_validation:
-            table.append(
-                BalanceRow(kind, _EDGES_GEV[k], _EDGES_GEV[k + 1], n_train, n_validation)
-            )
-    return table
 
 
 def uniforms(digests: NDArray[np.bytes_], key: str) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from caloforge.data import ShowerFile, read_showers, resolve, split_rows
+from caloforge.data import ShowerFile, partition, read_showers, resolve
 from caloforge.errors import CaloforgeError, GeometryError
 from caloforge.metrics.multivariate.memorisation import Memory, check_memory
 from caloforge.metrics.multivariate.nearest import Nearest, centred, nearest
@@ -102,7 +102,10 @@ def find_training(bundle: Bundle, given: str | Path | None) -> Training:
         raise GeometryError(msg)
     if not same:
         return Training(sample, f"{source}, all {len(sample):,} showers")
-    split = split_rows(sample.particles, fraction=bundle.run.data.validation_fraction)
+    try:
+        split = partition(sample, bundle.run.data.split_plan, bundle.run.data.selection)
+    except CaloforgeError as error:  # e.g. the list of the validation side is not there
+        return Training(None, f"the training side cannot be told: {error}")
     note = f"{source}, the {len(split.train):,} showers of the training side"
     return Training(sample.select(split.train), note)
 

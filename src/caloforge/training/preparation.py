@@ -10,12 +10,11 @@ import numpy as np
 from caloforge.data.checks import check_showers
 from caloforge.data.dataset import ShowerDataset
 from caloforge.data.features import ConditionSet
-from caloforge.data.particles import Particles
+from caloforge.data.partition import partition
 from caloforge.data.sample import resolve
 from caloforge.data.shower_file import ShowerFile, read_showers
-from caloforge.data.split import balance, split_rows
+from caloforge.data.split_record import SplitRecord, split_record
 from caloforge.data.transforms import CellFrame, FarLight
-from caloforge.errors import DataFormatError
 from caloforge.nn import ShowerSpec
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ class Prepared:
         frame: The model's frame of cells.
         spec: Sizes and mean shower.
         data: What a bundle says of its data.
+        record: How the showers were selected and split.
     """
 
     train: ShowerDataset
@@ -42,6 +42,7 @@ class Prepared:
     frame: CellFrame
     spec: ShowerSpec
     data: dict[str, Any]
+    record: SplitRecord
 
 
 def prepare(run: RunConfig) -> Prepared:
@@ -54,14 +55,9 @@ def prepare(run: RunConfig) -> Prepared:
     path = resolve(run.data.train)
     sample = read_showers(path)
     check_showers(sample.showers, sample.geometry, source=str(path))
-    split = split_rows(sample.particles, fraction=run.data.validation_fraction)
-    if min(len(split.train), len(split.validation)) < 2:
-        msg = (
-            f"{path}: {len(sample)} showers split into {len(split.train)} for training and "
-            f"{len(split.validation)} for validation, expected at least 2 each; add showers or "
-            "change data.validation_fraction"
-        )
-        raise DataFormatError(msg)
+    plan, selection = run.data.split_plan, run.data.selection
+    split = partition(sample, plan, selection)
+    record = split_record(sample, plan, selection, split)
     train, validation = sample.select(split.train), sample.select(split.validation)
     conditions = ConditionSet.fit(run.data.conditions, train.particles, sample.geometry)
     datasets = [
@@ -84,20 +80,11 @@ def prepare(run: RunConfig) -> Prepared:
         "training particles": len(np.unique(train.particles.incident)),
         "validation showers": len(validation),
         "validation particles": len(np.unique(validation.particles.incident)),
+        **record.as_dict(),
         "full simulation": {
             key: value
             for key, value in sample.provenance.items()
             if isinstance(value, (str, int, float))
         },
     }
-    return Prepared(datasets[0], datasets[1], frame, spec, data)
-
-
-def balance_of(prepared: Prepared) -> list[dict[str, Any]]:
-    """Incident particles on both sides of the split, by kind and energy, as plain rows."""
-    train, validation = (
-        side.sample.particles for side in (prepared.train, prepared.validation)
-    )
-    both = Particles.concatenate([train, validation])
-    rows = np.arange(len(both))
-    return [row._asdict() for row in balance(both, rows[: len(train)], rows[len(train) :])]
+    return Prepared(datasets[0], datasets[1], frame, spec, data, record)

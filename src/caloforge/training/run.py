@@ -24,7 +24,7 @@ from caloforge.training.bundle import Bundle, build_model, write_bundle
 from caloforge.training.callbacks import ProgressLine, RoundKeeper
 from caloforge.training.checkpoint import SafeCheckpointIO, read_checkpoint
 from caloforge.training.module import PhaseTraining
-from caloforge.training.preparation import balance_of, prepare
+from caloforge.training.preparation import prepare
 from caloforge.training.provenance import provenance
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def train(
     torch.manual_seed(run.seed)
     model = build_model(run, prepared.spec)
     if resume:
-        _check_data(prepared.data["sha256"], folder)
+        _check_data(prepared.data, folder)
     elif leads:
         _write_start(folder, run, prepared)
     if leads:
@@ -112,6 +112,7 @@ def train(
         prepared.frame,
         {
             "data": prepared.data,
+            "balance": prepared.record.balance_rows(),
             "training": {
                 "steps": module.step(),
                 "best step": keeper.best_step,
@@ -196,15 +197,20 @@ def _flat(tables: dict[str, Any]) -> dict[str, str]:
     return flat
 
 
-def _check_data(digest: str, folder: Path) -> None:
+def _check_data(data: dict[str, Any], folder: Path) -> None:
     path = folder / "manifest.json"
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))["data"]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        before = json.loads(path.read_text(encoding="utf-8"))["data"]
+        same = before["sha256"] == data["sha256"]
+        listed = before.get("split", data["split"]) == data["split"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{path}: missing or damaged; train without --resume"
         raise ConfigError(msg) from error
-    if before != digest:
+    if not same:
         msg = f"{folder}: the training showers have changed since the run began; train anew"
+        raise ConfigError(msg)
+    if not listed:
+        msg = f"{folder}: data.validation_list has changed since the run began; train anew"
         raise ConfigError(msg)
 
 
@@ -212,7 +218,7 @@ def _write_start(folder: Path, run: RunConfig, prepared: Prepared) -> None:
     # What an older run left must not pass for a result of this one.
     for old in ("checkpoint/last.ckpt", "history.csv", "bundle/bundle.json"):
         (folder / old).unlink(missing_ok=True)
-    rows = balance_of(prepared)
+    rows = prepared.record.balance_rows()
     manifest = {"data": prepared.data, "balance": rows, "seed": run.seed, **provenance()}
     with new_file(folder / "run.toml", force=True) as path:
         path.write_text(run.to_toml(), encoding="utf-8")
@@ -229,6 +235,8 @@ def _report(console: Console, run: RunConfig, prepared: Prepared) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    for line in prepared.record.lines():
+        console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _write_history(path: Path, history: list[dict[str, float]]) -> None:
