@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from caloforge.data.sample import resolve
 from caloforge.errors import ConfigError, DataFormatError, did_you_mean
-from caloforge.formats import shower_h5
+from caloforge.formats import root_tree, shower_h5
 from caloforge.formats.chain import ChainedSource
 from caloforge.formats.format import Format, ReadOptions, ShowerSource
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 # In the order in which a file is offered to them: the strictest first.
-FORMATS: tuple[Format, ...] = (shower_h5.FORMAT,)
+FORMATS: tuple[Format, ...] = (
+    shower_h5.FORMAT,
+    root_tree.FORMAT,
+)
 """Every format that can be read or written."""
 
 
