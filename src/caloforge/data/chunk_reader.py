@@ -43,7 +43,7 @@ class ChunkReader:
         self._direct = bool(whole and numbers and self._filters in _OURS)
         self._step = int(chunks[0]) if chunks is not None else _BLOCK_ROWS
         # Requests often end in the middle of a chunk, and the next one goes on there.
-        self._last: tuple[int, bytes, tuple[int, ...]] | None = None
+        self._last: tuple[int, bytes | bytearray, tuple[int, ...]] | None = None
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows ``start`` to ``stop``.
@@ -114,10 +114,10 @@ class ChunkReader:
         codes: tuple[int, ...],
         rows: slice | NDArray[np.intp],
         out: NDArray[Any],
-    ) -> tuple[int, bytes, tuple[int, ...]]:
+    ) -> tuple[int, bytes | bytearray, tuple[int, ...]]:
         """Expand a chunk and put some of its rows where they belong."""
         size = self._step * int(np.prod(out.shape[1:], dtype=int)) * out.itemsize
-        plain = packed
+        plain: bytes | bytearray = packed
         if _DEFLATE in codes:
             plain = inflated(packed, size)
         if len(plain) != size:
@@ -126,13 +126,16 @@ class ChunkReader:
         _fill(plain, codes, rows, out)
         return number, plain, codes
 
-    def _keep(self, last: tuple[int, bytes, tuple[int, ...]]) -> None:
+    def _keep(self, last: tuple[int, bytes | bytearray, tuple[int, ...]]) -> None:
         """Remember the chunk that was expanded last."""
         self._last = last
 
 
 def _fill(
-    plain: bytes, codes: tuple[int, ...], rows: slice | NDArray[np.intp], out: NDArray[Any]
+    plain: bytes | bytearray,
+    codes: tuple[int, ...],
+    rows: slice | NDArray[np.intp],
+    out: NDArray[Any],
 ) -> None:
     """Put rows of an expanded chunk where they belong."""
     (unshuffle if _SHUFFLE in codes else unpack)(plain, out, rows)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caloforge.errors import ConfigError
@@ -17,12 +19,36 @@ _MOST = 8
 
 
 def default_threads() -> int:
-    """Return how many threads to take: the cores that this process may use, at most 8."""
+    """Return how many threads to take: the cores that this process may use, at most 8.
+
+    The variable ``CALOFORGE_THREADS`` of the environment overrides it.
+
+    Raises:
+        ConfigError: If the variable is not an integer above 0.
+    """
+    wish = os.environ.get("CALOFORGE_THREADS", "").strip()
+    if wish:
+        if not wish.isdecimal() or int(wish) < 1:
+            msg = (
+                f"environment variable CALOFORGE_THREADS: found '{wish}', expected an integer "
+                "above 0; correct or unset it"
+            )
+            raise ConfigError(msg)
+        return int(wish)
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows know no such restriction
         cores = os.cpu_count() or 1
-    return max(1, min(cores, _MOST))
+    return max(1, min(cores, _quota(), _MOST))
+
+
+def _quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores that a container may use, from the file of its control group; else very many."""
+    try:
+        limit, period = path.read_text().split()
+        return max(1, int(limit) // int(period))
+    except (OSError, ValueError, ZeroDivisionError):  # none, "max", or another system
+        return sys.maxsize
 
 
 class Threads:
@@ -71,17 +97,18 @@ class Queue:
     Arguments:
         threads: Who works.
         done: What takes each result, in the order of `add`, in the thread of the caller.
+        most: Pieces that may wait, if there are several threads; at least two a thread.
     """
 
-    def __init__(self, threads: Threads, done: Callable[[Any], None]) -> None:
+    def __init__(self, threads: Threads, done: Callable[[Any], None], most: int = 0) -> None:
         self._threads = threads
         self._done = done
         self._waiting: deque[Future[Any]] = deque()
-        self._most = 2 * threads.number
+        self._most = 1 if threads.number == 1 else max(most, 2 * threads.number)
 
     def add(self, work: Callable[..., Any], *arguments: Any) -> None:  # noqa: ANN401
-        """Hand in a piece; first take results, if too many wait."""
-        while len(self._waiting) >= self._most:
+        """Hand in a piece; first take results that are there, or if too many wait."""
+        while self._waiting and (len(self._waiting) >= self._most or self._waiting[0].done()):
             self._done(self._waiting.popleft().result())
         self._waiting.append(self._threads.submit(work, *arguments))
 

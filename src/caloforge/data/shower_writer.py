@@ -12,16 +12,17 @@ import h5py
 import numpy as np
 
 from caloforge.data.checks import check_showers
+from caloforge.data.chunk_threads import Threads
+from caloforge.data.chunk_writer import ChunkWriter
 from caloforge.data.columns import unit_of
 from caloforge.data.shower_format import (
-    CACHE_BYTES,
     CPU_SECONDS,
     FORMAT,
     INCIDENT,
     SHOWERS,
     VERSION,
 )
-from caloforge.errors import DataFormatError
+from caloforge.errors import ConfigError, DataFormatError
 from caloforge.output import SafeFile, new_file
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class ShowerWriter:
     Use it in a ``with`` statement: the file appears, complete, at its end. After an exception
     nothing is left, and an older file under that name is untouched.
 
+    Several threads compress while the next piece is made. The file depends neither on their
+    number nor on the sizes of the pieces.
+
     Arguments:
         path: File to be written.
         geometry: Detector that the showers are of.
@@ -54,11 +58,14 @@ class ShowerWriter:
             counts above 65535.
         compression: gzip level, 1 (fast) to 9 (a quarter smaller, and slower to write).
         force: Whether an existing file may be replaced.
+        threads: Threads that compress; by default the cores that the process may use, at
+            most 8.
 
     Raises:
         OutputError: If the file exists and ``force`` is not given, or cannot be written.
         DataFormatError: On showers that do not fit the geometry, particles whose columns differ
             from those of the first piece, or if no shower was written.
+        ConfigError: If ``threads`` is below 1 or ``compression`` not 1 to 9.
     """
 
     def __init__(
@@ -70,13 +77,18 @@ class ShowerWriter:
         dtype: DTypeLike | None = None,
         compression: int = 1,
         force: bool = False,
+        threads: int | None = None,
     ) -> None:
         self.path = Path(path)
         self.geometry = geometry
         self.n_showers = 0
         self._dtype = np.dtype(dtype or (np.uint16 if geometry.counts else np.float32))
         self._provenance = json.dumps(dict(provenance))
-        self._packed = {"compression": "gzip", "compression_opts": compression, "shuffle": True}
+        if not 1 <= compression <= 9:
+            msg = f"compression: found {compression}, expected 1 (fast) to 9 (small)"
+            raise ConfigError(msg)
+        self._compression = compression
+        self._threads = Threads(threads)
         self._force = force
         self._stack = ExitStack()
         self._names: tuple[str, ...] | None = None
@@ -85,9 +97,10 @@ class ShowerWriter:
         with ExitStack() as stack:
             temporary = stack.enter_context(new_file(self.path, force=self._force))
             self._safe = stack.enter_context(SafeFile(temporary, self.path))
-            self._file = stack.enter_context(
-                h5py.File(self._safe, "w", rdcc_nbytes=CACHE_BYTES)
-            )
+            self._file = stack.enter_context(h5py.File(self._safe, "w"))
+            stack.callback(self._threads.close)
+            self._chunks = ChunkWriter(self._file, self._threads, self._compression)
+            stack.push(self._finish)
             self._file.attrs["format"] = FORMAT
             self._file.attrs["version"] = VERSION
             self._file.attrs["geometry"] = self.geometry.to_json()
@@ -128,12 +141,17 @@ class ShowerWriter:
             differ = ", ".join(sorted(set(columns) ^ set(self._names or ())))
             msg = f"{source}: pieces differ in column {differ}; make them alike"
             raise DataFormatError(msg)
-        start, stop = self.n_showers, self.n_showers + len(cells)
-        for name, values in (*columns.items(), (SHOWERS, cells)):
-            dataset = self._file[name]
-            dataset.resize(stop, axis=0)
-            dataset[start:stop] = values
-        self.n_showers = stop
+        self._chunks.append({**columns, SHOWERS: cells})
+        self.n_showers += len(cells)
+        self._safe.check()
+
+    def flush(self) -> None:
+        """Wait until all chunks that are full are compressed and written.
+
+        Raises:
+            OutputError: If the disk is full.
+        """
+        self._chunks.flush()
         self._safe.check()
 
     def __exit__(
@@ -142,16 +160,30 @@ class ShowerWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None and self.n_showers == 0:
-            with self._stack:
-                msg = f"{self.path}: found no shower to write, expected at least one"
-                raise DataFormatError(msg)
         self._stack.__exit__(kind, error, traceback)
 
+    def _finish(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,  # noqa: ARG002
+        traceback: TracebackType | None,  # noqa: ARG002
+    ) -> None:
+        """Write what is left, unless something failed."""
+        if kind is not None:
+            return
+        if self.n_showers == 0:
+            msg = f"{self.path}: found no shower to write, expected at least one"
+            raise DataFormatError(msg)
+        self._chunks.finish()
+
     def _cells(self, showers: NDArray[Any], source: str) -> NDArray[Any]:
-        """Check showers and convert them to the type of the file."""
+        """Check showers; they are converted to the type of the file chunk by chunk."""
         check_showers(showers, self.geometry, source=source, first_row=self.n_showers)
-        if self._dtype.kind == "u" and showers.size:
+        if (
+            self._dtype.kind == "u"
+            and showers.size
+            and not np.can_cast(showers.dtype, self._dtype)
+        ):
             largest, limit = showers.max(), np.iinfo(self._dtype).max
             if largest > limit:
                 msg = (
@@ -159,29 +191,18 @@ class ShowerWriter:
                     f"{self._dtype}; write with dtype='uint32'"
                 )
                 raise DataFormatError(msg)
-        return showers.astype(self._dtype, copy=False)
+        return showers
 
     def _create(self, columns: Mapping[str, NDArray[Any]]) -> None:
         """Create the data sets, empty, once the columns are known."""
         for name, column in columns.items():
-            dataset = self._file.create_dataset(
-                name,
-                shape=(0,),
-                maxshape=(None,),
-                chunks=(_COLUMN_ROWS,),
-                dtype=column.dtype,
-                **self._packed,
+            unit = "s" if name == CPU_SECONDS else unit_of(name)
+            self._chunks.create(
+                name, width=None, rows=_COLUMN_ROWS, dtype=column.dtype, unit=unit
             )
-            dataset.attrs["unit"] = "s" if name == CPU_SECONDS else unit_of(name)
         n_cells = self.geometry.n_cells
         rows = max(1, min(_COLUMN_ROWS, _CHUNK_BYTES // (n_cells * self._dtype.itemsize)))
-        dataset = self._file.create_dataset(
-            SHOWERS,
-            shape=(0, n_cells),
-            maxshape=(None, n_cells),
-            chunks=(rows, n_cells),
-            dtype=self._dtype,
-            **self._packed,
+        self._chunks.create(
+            SHOWERS, width=n_cells, rows=rows, dtype=self._dtype, unit=self.geometry.unit
         )
-        dataset.attrs["unit"] = self.geometry.unit
         self._names = tuple(columns)

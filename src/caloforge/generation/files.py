@@ -111,6 +111,8 @@ class _Job:
                 each = (time.process_time() - before) / len(showers)
                 seconds = np.full(len(showers), each, dtype=np.float32) if timed else None
                 writer.append(particles, showers, seconds)
+                if timed:
+                    writer.flush()  # the next showers do not pay for writing these
                 show(writer.n_showers)
                 before = time.process_time()
 
