@@ -46,9 +46,43 @@ RESERVED = ("incident", "showers", "cpu_seconds")
 """Names that no column may take: they mean something else in a shower file."""
 
 
+_SUFFIXES: Mapping[str, str] = MappingProxyType(
+    {
+        "gev": "GeV",
+        "mev": "MeV",
+        "kev": "keV",
+        "tev": "TeV",
+        "cm": "cm",
+        "mm": "mm",
+        "m": "m",
+        "um": "um",
+        "s": "s",
+        "ms": "ms",
+        "us": "us",
+        "ns": "ns",
+        "ps": "ps",
+        "rad": "rad",
+        "mrad": "mrad",
+        "urad": "urad",
+        "deg": "deg",
+        "e": "e",
+    }
+)
+
+
 def unit_of(name: str) -> str:
-    """Return the unit of a column, ``""`` for one that is not ours."""
-    return PARTICLE_COLUMNS[name].unit if name in PARTICLE_COLUMNS else ""
+    """Return the unit of a column, ``""`` if none is known.
+
+    A column that is not ours has the unit that its name ends with.
+
+    Example:
+        >>> unit_of("px_gev"), unit_of("time_ns"), unit_of("eta")
+        ('GeV/c', 'ns', '')
+    """
+    if name in PARTICLE_COLUMNS:
+        return PARTICLE_COLUMNS[name].unit
+    before, _, suffix = name.rpartition("_")
+    return _SUFFIXES.get(suffix, "") if before else ""
 
 
 def check_names(names: Iterable[str], *, source: str) -> None:

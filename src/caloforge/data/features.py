@@ -1,7 +1,8 @@
 """Conditions: the incident particle as a named, ordered, documented feature vector.
 
 A run file lists features by name. Any column of the particles is a feature; the others are
-derived (`DERIVED`); some stand for several numbers (``kind`` is one-hot, ``edges`` is four).
+derived (`caloforge.data.derived`); some stand for several numbers (``edges`` is four). A PDG
+code is a name and not a quantity: ``kind`` and ``pdg`` are both its one-hot.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data.columns import PARTICLE_COLUMNS
-from caloforge.errors import ConfigError
-from caloforge.geometry import GridLayout
+from caloforge.data.columns import PARTICLE_COLUMNS, unit_of
+from caloforge.data.derived import DERIVED, impact_in_cells
+from caloforge.errors import ConfigError, DataFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from caloforge.data.particles import Particles
     from caloforge.geometry import DetectorGeometry
+
+__all__ = [
+    "DEFAULT_CONDITIONS",
+    "ConditionSet",
+    "Feature",
+    "catalogue",
+    "impact_in_cells",
+    "one_hot_kinds",
+]
 
 # The nine of the ALICE data set, in its order.
 DEFAULT_CONDITIONS = (
@@ -37,100 +47,10 @@ DEFAULT_CONDITIONS = (
     "charge_e",
 )
 
+_ONE_HOT = ("kind", "pdg")
+
 # Share of the trained range beyond which a particle counts as outside it.
 _RANGE_MARGIN = 1e-3
-
-
-@dataclass(frozen=True)
-class Derived:
-    """A feature computed from columns and geometry.
-
-    Attributes:
-        description: What it is.
-        unit: Unit of each of its numbers.
-        parts: Suffixes of its numbers; one empty suffix for a single number.
-        compute: Particles and geometry to ``(n, len(parts))``.
-        needs_grid: Whether it is defined by a grid of cells.
-        ranged: Whether a value outside the trained range is worth a warning.
-    """
-
-    description: str
-    unit: str
-    parts: tuple[str, ...]
-    compute: Callable[[Particles, DetectorGeometry], NDArray[np.float64]]
-    needs_grid: bool = False
-    ranged: bool = True
-
-
-def impact_in_cells(particles: Particles, layout: GridLayout) -> NDArray[np.float64]:
-    """Impact point on the front face in cells from the grid's low corner, ``(n, 2)``."""
-    position = np.stack((particles["x_cm"], particles["y_cm"]), axis=1)
-    impact: NDArray[np.float64] = (position + layout.half_width_cm) / layout.pitch_cm
-    return impact
-
-
-def _grid(geometry: DetectorGeometry) -> GridLayout:
-    if not isinstance(geometry.layout, GridLayout):  # unreachable: checked by ConditionSet
-        raise TypeError
-    return geometry.layout
-
-
-def _log_energy(particles: Particles, _: DetectorGeometry) -> NDArray[np.float64]:
-    log_energy: NDArray[np.float64] = np.log(particles["energy_gev"])[:, None]
-    return log_energy
-
-
-def _impact(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:
-    layout = _grid(geometry)
-    return 2 * impact_in_cells(particles, layout) / layout.cells - 1
-
-
-def _cell_offset(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:
-    impact = impact_in_cells(particles, _grid(geometry))
-    offset: NDArray[np.float64] = impact - np.floor(impact) - 0.5
-    return offset
-
-
-def _edges(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:
-    layout = _grid(geometry)
-    low = impact_in_cells(particles, layout)
-    distance = np.concatenate((low, np.asarray(layout.cells) - low), axis=1)
-    near: NDArray[np.float64] = np.exp(-np.clip(distance, 0.0, None) / 3)
-    return near
-
-
-def _slope(particles: Particles, _: DetectorGeometry) -> NDArray[np.float64]:
-    across = np.stack((particles["px_gev"], particles["py_gev"]), axis=1)
-    along = np.maximum(np.abs(particles["pz_gev"]), 1e-9)
-    slope: NDArray[np.float64] = 1000 * across / along[:, None]
-    return slope
-
-
-DERIVED: Mapping[str, Derived] = {
-    "log_energy": Derived("logarithm of the energy in GeV", "", ("",), _log_energy),
-    "impact": Derived(
-        "impact point on the front face over the half width", "", ("_x", "_y"), _impact, True
-    ),
-    "cell_offset": Derived(
-        "impact point within its cell, from the cell's centre",
-        "cells",
-        ("_x", "_y"),
-        _cell_offset,
-        needs_grid=True,
-        ranged=False,
-    ),
-    "edges": Derived(
-        "nearness of the four edges, exp(-distance / 3 cells)",
-        "",
-        ("_low_x", "_low_y", "_high_x", "_high_y"),
-        _edges,
-        needs_grid=True,
-        ranged=False,
-    ),
-    "slope": Derived(
-        "direction, transverse over longitudinal momentum", "mrad", ("_x", "_y"), _slope
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -165,7 +85,7 @@ class ConditionSet:
 
     Attributes:
         names: As listed in the run file.
-        kinds: PDG codes of the ``kind`` one-hot, in its order; empty without ``kind``.
+        kinds: PDG codes of the one-hot ``kind`` or ``pdg``, in its order; empty without.
         features: Every number of the vector with its scaling and trained range.
     """
 
@@ -197,31 +117,71 @@ class ConditionSet:
             ConfigError: If a feature is unknown, repeated, or does not fit the geometry.
         """
         check_names(names, particles, geometry)
-        kinds = tuple(sorted(set(particles["pdg"].tolist()))) if "kind" in names else ()
+        kinds = one_hot_kinds(names, particles["pdg"])
         raw = _raw(names, kinds, particles, geometry)
+        columns = [raw[:, column] for column in range(raw.shape[1])]
+        return cls.of_statistics(
+            names,
+            kinds,
+            mean=[float(values.mean()) for values in columns],
+            spread=[float(values.std()) for values in columns],
+            low=[float(values.min()) for values in columns],
+            high=[float(values.max()) for values in columns],
+        )
+
+    @classmethod
+    def of_statistics(
+        cls,
+        names: Sequence[str],
+        kinds: Sequence[int],
+        *,
+        mean: Sequence[float],
+        spread: Sequence[float],
+        low: Sequence[float],
+        high: Sequence[float],
+    ) -> ConditionSet:
+        """Build the set from what is known of each number over the training showers.
+
+        Arguments:
+            names: Features as in the run file.
+            kinds: As of `one_hot_kinds`.
+            mean: Mean of each number, in its own unit.
+            spread: Its standard deviation.
+            low: Its smallest value.
+            high: Its largest value.
+        """
         features = []
-        for column, (name, unit, description, ranged) in enumerate(_described(names, kinds)):
-            values = raw[:, column]
-            low, high = float(values.min()), float(values.max())
+        described = _described(names, kinds)
+        for k, (name, unit, description, ranged, one_hot) in enumerate(described):
             # A constant column has a spread of rounding size, not of zero.
-            constant = high - low <= 1e-9 * max(abs(low), abs(high))
-            one_hot = name.startswith("kind_")
+            constant = high[k] - low[k] <= 1e-9 * max(abs(low[k]), abs(high[k]))
             features.append(
                 Feature(
                     name=name,
                     unit=unit,
                     description=description,
-                    mean=0.0 if one_hot else float(values.mean()),
-                    scale=1.0 if one_hot else 0.0 if constant else float(values.std()),
-                    low=low,
-                    high=high,
+                    mean=0.0 if one_hot else mean[k],
+                    scale=1.0 if one_hot else 0.0 if constant else spread[k],
+                    low=low[k],
+                    high=high[k],
                     ranged=ranged,
                 )
             )
-        return cls(tuple(names), kinds, tuple(features))
+        return cls(tuple(names), tuple(kinds), tuple(features))
 
     def raw(self, particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:
-        """Features in their own units, ``(n, dim)``."""
+        """Features in their own units, ``(n, dim)``.
+
+        Raises:
+            DataFormatError: If a column that a feature needs is missing.
+        """
+        missing = [n for n in self.names if n not in (*DERIVED, *_ONE_HOT, *particles.columns)]
+        if missing:
+            msg = (
+                f"particles: found no column {', '.join(missing)}, expected it as a condition "
+                f"of the model ({', '.join(self.names)}); add it to the table"
+            )
+            raise DataFormatError(msg)
         return _raw(self.names, self.kinds, particles, geometry)
 
     def scaled(self, particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float32]:
@@ -273,15 +233,47 @@ class ConditionSet:
         )
 
 
+def one_hot_kinds(names: Sequence[str], codes: NDArray[np.int32]) -> tuple[int, ...]:
+    """PDG codes of the one-hot among some features, increasing; empty without one."""
+    wanted = any(name in _ONE_HOT for name in names)
+    return tuple(sorted(set(np.unique(codes).tolist()))) if wanted else ()
+
+
+def catalogue() -> list[tuple[str, int | None, str, str]]:
+    """List what may stand under ``data.conditions``: name, how many numbers, unit, meaning.
+
+    The number is ``None`` where the data decide. Further columns of a file can be listed, too.
+    """
+    rows: list[tuple[str, int | None, str, str]] = [
+        (column.name, 1, column.unit, column.description)
+        for column in PARTICLE_COLUMNS.values()
+        if column.name not in _ONE_HOT
+    ]
+    rows += [
+        (
+            name,
+            len(derived.parts),
+            derived.unit,
+            derived.description + (" (grids)" if derived.needs_grid else ""),
+        )
+        for name, derived in DERIVED.items()
+    ]
+    rows += [(name, None, "", "1 for its PDG code, of those trained on") for name in _ONE_HOT]
+    return rows
+
+
 def check_names(names: Sequence[str], particles: Particles, geometry: DetectorGeometry) -> None:
     """Refuse features that do not exist, are repeated, or need another geometry.
 
     Raises:
         ConfigError: Naming the feature and what to do.
     """
-    known = (*particles.columns, *DERIVED, "kind")
+    known = tuple(dict.fromkeys((*particles.columns, *DERIVED, *_ONE_HOT)))
     if not names:
         msg = "conditions: found none, expected at least one feature; try ['energy_gev']"
+        raise ConfigError(msg)
+    if all(name in names for name in _ONE_HOT):
+        msg = "conditions: found 'kind' and 'pdg', which are the same; leave one out"
         raise ConfigError(msg)
     for name in names:
         if name not in known:
@@ -291,6 +283,12 @@ def check_names(names: Sequence[str], particles: Particles, geometry: DetectorGe
             raise ConfigError(msg)
         if names.count(name) > 1:
             msg = f"conditions: feature '{name}' is listed twice; list it once"
+            raise ConfigError(msg)
+        if name in DERIVED and name in particles.columns:
+            msg = (
+                f"conditions: feature '{name}' is computed, and the showers have a column of "
+                "that name, too; rename the column"
+            )
             raise ConfigError(msg)
         if name in DERIVED and DERIVED[name].needs_grid and geometry.kind != "grid":
             msg = (
@@ -308,7 +306,8 @@ def _raw(
 ) -> NDArray[np.float64]:
     parts = []
     for name in names:
-        if name == "kind":
+        # Bundles of older versions have "pdg" as a number: then there are no kinds.
+        if name == "kind" or (name == "pdg" and kinds and "kind" not in names):
             parts.append((particles["pdg"][:, None] == np.asarray(kinds)).astype(np.float64))
         elif name in DERIVED:
             parts.append(DERIVED[name].compute(particles, geometry))
@@ -317,20 +316,31 @@ def _raw(
     return np.concatenate(parts, axis=1)
 
 
-def _described(names: Sequence[str], kinds: Sequence[int]) -> list[tuple[str, str, str, bool]]:
+def _described(
+    names: Sequence[str], kinds: Sequence[int]
+) -> list[tuple[str, str, str, bool, bool]]:
+    """Name, unit, description, whether ranged and whether one-hot, of every number."""
     described = []
     for name in names:
-        if name == "kind":
-            described += [(f"kind_{k}", "", f"1 for PDG code {k}", False) for k in kinds]
+        if name in _ONE_HOT:
+            described += [
+                (f"{name}_{k}", "", f"1 for PDG code {k}", False, True) for k in kinds
+            ]
         elif name in DERIVED:
             derived = DERIVED[name]
             described += [
-                (name + part, derived.unit, derived.description, derived.ranged)
+                (
+                    name + part,
+                    derived.unit,
+                    derived.description,
+                    derived.ranged,
+                    derived.one_hot,
+                )
                 for part in derived.parts
             ]
         elif name in PARTICLE_COLUMNS:
             column = PARTICLE_COLUMNS[name]
-            described.append((name, column.unit, column.description, True))
+            described.append((name, column.unit, column.description, True, False))
         else:
-            described.append((name, "", "column of the shower file", True))
+            described.append((name, unit_of(name), "column of the shower file", True, False))
     return described

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data.features import impact_in_cells
+from caloforge.data.derived import impact_in_cells
 from caloforge.errors import ConfigError
 from caloforge.geometry import GridLayout
 
@@ -138,7 +138,7 @@ class CellFrame:
         layout = self.geometry.layout
         if not self.centre_on_impact or not isinstance(layout, GridLayout):
             return np.broadcast_to(np.arange(cells), (n, cells))
-        i, j = self._places(particles, layout)
+        i, j = self.places(particles, layout)
         i, j = i % layout.cells[0], j % layout.cells[1]
         order: NDArray[np.int64] = i[:, :, None] * layout.cells[1] + j[:, None, :]
         return order.reshape(n, cells)
@@ -149,7 +149,7 @@ class CellFrame:
         layout = self.geometry.layout
         if not self.centre_on_impact or not isinstance(layout, GridLayout):
             return np.broadcast_to(np.True_, (n, cells))
-        i, j = self._places(particles, layout)
+        i, j = self.places(particles, layout)
         inside = ((i >= 0) & (i < layout.cells[0]))[:, :, None] & (
             (j >= 0) & (j < layout.cells[1])
         )[:, None, :]
@@ -173,17 +173,17 @@ class CellFrame:
         if not isinstance(layout, GridLayout):  # unreachable: checked by the constructor
             raise TypeError
         along = []
-        for axis, places in enumerate(self._places(particles, layout)):
+        for axis, places in enumerate(self.places(particles, layout)):
             hit = places[:, layout.cells[axis] // 2, None]
             along.append(np.abs(places % layout.cells[axis] - hit))
         distance: NDArray[np.int64] = np.maximum(along[0][:, :, None], along[1][:, None, :])
         return distance.reshape(len(particles), -1)
 
-    def _places(
+    def places(
         self, particles: Particles, layout: GridLayout
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Place of the model's lines of cells along x and y, not yet rolled over the edges."""
+        """Place of the model's lines of cells along x and y, before rolling over edges."""
         size = np.asarray(layout.cells)
-        hit = np.floor(impact_in_cells(particles, layout)).astype(np.int64)
+        hit = np.floor(impact_in_cells(particles, self.geometry)).astype(np.int64)
         shift = np.clip(hit, 0, size - 1) - size // 2
         return np.arange(size[0]) + shift[:, :1], np.arange(size[1]) + shift[:, 1:]

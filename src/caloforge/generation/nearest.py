@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data.features import impact_in_cells
+from caloforge.data.derived import impact_in_cells
 from caloforge.data.shower_file import ShowerSample
 from caloforge.errors import ConfigError
 from caloforge.generation import random_numbers as keyed
@@ -117,12 +117,13 @@ class NearestShower:
     def _moved(self, donors: NDArray[np.int64], particles: Particles) -> NDArray[Any]:
         """Cells of training showers after the move to the impact points of particles."""
         showers = self.sample.showers[donors]
-        layout = self.sample.geometry.layout
+        geometry = self.sample.geometry
+        layout = geometry.layout
         if not isinstance(layout, GridLayout):
             return showers
         size = np.asarray(layout.cells)
         there, here = (
-            np.clip(np.floor(impact_in_cells(p, layout)).astype(np.int64), 0, size - 1)
+            np.clip(np.floor(impact_in_cells(p, geometry)).astype(np.int64), 0, size - 1)
             for p in (particles, self.sample.particles.select(donors))
         )
         # Where each cell of the result comes from, along x and along y.
