@@ -2,45 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
+from caloforge.data.ahead import ahead
+from caloforge.data.assembly import Cells, DeviceCells, HostCells, lines, moved
 from caloforge.data.reflections import Reflections
 from caloforge.data.transforms import CellFrame
 from caloforge.types import ShowerBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from caloforge.data.features import ConditionSet
+    from caloforge.data.particles import Particles
     from caloforge.data.shower_file import ShowerSample
+    from caloforge.geometry import DetectorGeometry
 
 
 @dataclass(frozen=True, eq=False)
 class ShowerDataset:
-    """Showers of one side of the split, ready to be cut into batches.
+    """Showers of one side of the split in memory, ready to be cut into batches.
 
     Attributes:
         sample: The showers.
         conditions: Fitted features.
         centre_on_impact: Whether models see cells relative to the cell that was hit.
         reflect: Whether `batch` may be asked for reflected showers.
+        device: Where the cells are held and batches are made; ``None`` for the CPU.
     """
 
     sample: ShowerSample
     conditions: ConditionSet
     centre_on_impact: bool = False
     reflect: bool = False
+    device: torch.device | None = None
+    _cells: Cells = field(init=False, repr=False)
+    _frame: CellFrame = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        showers = self.sample.showers
+        cells = HostCells(showers) if self.device is None else DeviceCells(showers, self.device)
+        object.__setattr__(self, "_cells", cells)
+        frame = CellFrame(self.sample.geometry, self.centre_on_impact)
+        object.__setattr__(self, "_frame", frame)
 
     def __len__(self) -> int:
         """Return the number of showers."""
         return len(self.sample)
+
+    @property
+    def geometry(self) -> DetectorGeometry:
+        """The detector."""
+        return self.sample.geometry
+
+    def particles(self, rows: NDArray[np.int64] | slice) -> Particles:
+        """Return the incident particles of some showers."""
+        return self.sample.particles.select(rows)
+
+    def on(self, device: torch.device) -> ShowerDataset:
+        """Return the same showers, held by a device; its batches are the same."""
+        return replace(self, device=device)
 
     def batch(
         self, rows: NDArray[np.int64], rng: np.random.Generator | None = None
@@ -52,26 +82,33 @@ class ShowerDataset:
             rng: Draws the reflections; ``None`` reflects nothing.
 
         Returns:
-            Float32 tensors on the CPU.
+            Float32 tensors on the CPU, or on the device that holds the cells.
         """
-        geometry = self.sample.geometry
         particles = self.sample.particles.select(rows)
-        cells = self.sample.showers[rows]
-        reflections = Reflections(geometry)
+        reflections = Reflections(self.sample.geometry)
+        flags = None
         if self.reflect and rng is not None and reflections.names:
             flags = rng.random((len(rows), len(reflections.names))) < 0.5
             particles = reflections.particles(particles, flags)
-            cells = np.take_along_axis(cells, reflections.order(flags), axis=1)
-        frame = CellFrame(geometry, self.centre_on_impact)
-        near = frame.near(particles).astype(np.float32)
-        if self.centre_on_impact:
-            cells = np.take_along_axis(cells, frame.order(particles), axis=1) * near
+        cells = self._cells.rows(rows)
+        where = lines(self._frame, particles, flags)
+        if where is None:
+            # One number that stands for all: nothing is written for 40,000 cells a shower.
+            near = torch.ones((), device=cells.device).expand(cells.shape)
+        else:
+            cells, near = moved(cells, where)
+        conditions = self.conditions.scaled(particles, self.sample.geometry)
         return ShowerBatch(
-            showers=torch.from_numpy(cells.astype(np.float32)),
-            conditions=torch.from_numpy(self.conditions.scaled(particles, geometry)),
-            incident=torch.from_numpy(particles.incident),
-            near=torch.from_numpy(near),
+            showers=cells,
+            conditions=self._beside(conditions),
+            incident=self._beside(particles.incident),
+            near=near,
         )
+
+    def _beside(self, array: NDArray[np.float32] | NDArray[np.int64]) -> Tensor:
+        """Return an array as a tensor on the device of the cells."""
+        tensor = torch.from_numpy(array)
+        return tensor if self.device is None else tensor.to(self.device, non_blocking=True)
 
 
 class BatchStream(IterableDataset[ShowerBatch]):
@@ -79,7 +116,7 @@ class BatchStream(IterableDataset[ShowerBatch]):
 
     Every epoch visits each shower once, in an order set by (seed, epoch); what is left over at
     the end of an epoch is dropped. A run that is resumed at step k gets the batches that it
-    would have got.
+    would have got. They are the same for any number of workers.
 
     Arguments:
         dataset: Training showers.
@@ -91,6 +128,9 @@ class BatchStream(IterableDataset[ShowerBatch]):
             them both (but for those cut at its end).
         rank: Number of this process, of `world_size`: each takes its share of every batch.
         world_size: Number of processes.
+        workers: Threads that make batches ahead; 0 makes each when it is asked for.
+        pin: Whether to put batches into pinned memory, from which a GPU copies them while it
+            computes.
     """
 
     def __init__(
@@ -104,6 +144,8 @@ class BatchStream(IterableDataset[ShowerBatch]):
         pair_repeats: bool = False,
         rank: int = 0,
         world_size: int = 1,
+        workers: int = 0,
+        pin: bool = False,
     ) -> None:
         super().__init__()
         self.dataset = dataset
@@ -114,6 +156,8 @@ class BatchStream(IterableDataset[ShowerBatch]):
         self.pair_repeats = pair_repeats
         self.rank = rank
         self.world_size = world_size
+        self.workers = workers
+        self.pin = pin
 
     @property
     def steps_per_epoch(self) -> int:
@@ -132,6 +176,10 @@ class BatchStream(IterableDataset[ShowerBatch]):
 
     def __iter__(self) -> Iterator[ShowerBatch]:
         """Yield the batches of the steps from `start` to `stop`."""
+        yield from ahead(self._jobs(), self.workers)
+
+    def _jobs(self) -> Iterator[Callable[[], ShowerBatch]]:
+        """What makes each batch."""
         step, epoch = self.start, -1
         while self.stop is None or step < self.stop:
             if step // self.steps_per_epoch != epoch:
@@ -140,5 +188,14 @@ class BatchStream(IterableDataset[ShowerBatch]):
             first = step % self.steps_per_epoch * self.batch_size
             rows = order[first : first + self.batch_size]
             rng = np.random.default_rng((self.seed, 1, step, self.rank))
-            yield self.dataset.batch(rows[self.rank :: self.world_size], rng)
+            yield partial(self._made, rows[self.rank :: self.world_size], rng)
             step += 1
+
+    def _made(self, rows: NDArray[np.int64], rng: np.random.Generator) -> ShowerBatch:
+        batch = self.dataset.batch(rows, rng)
+        return pinned(batch) if self.pin else batch
+
+
+def pinned(batch: ShowerBatch) -> ShowerBatch:
+    """Put a batch into pinned memory; what a GPU holds already stays there."""
+    return ShowerBatch(*(t if t.is_cuda else t.pin_memory() for t in batch))

@@ -97,7 +97,22 @@ class Particles:
         """Return the table of some rows: indices, a mask ``(n,)``, or a slice."""
         chosen = rows if isinstance(rows, slice) else as_rows(rows)
         columns = {name: column[chosen] for name, column in self.columns.items()}
-        return Particles(columns, self.incident[chosen])
+        return self._like(columns, self.incident[chosen])
+
+    def exchanged(self, columns: Mapping[str, NDArray[Any]]) -> Particles:
+        """Return the table with some columns exchanged for valid ones of the same type.
+
+        Nothing is checked again: batches are made of many small tables.
+        """
+        return self._like({**self.columns, **columns}, self.incident)
+
+    @staticmethod
+    def _like(columns: Mapping[str, NDArray[Any]], incident: NDArray[np.int64]) -> Particles:
+        """Make a table of columns that were checked before."""
+        table = object.__new__(Particles)
+        object.__setattr__(table, "columns", columns)
+        object.__setattr__(table, "incident", incident)
+        return table
 
     def repeated(self, n: int) -> Particles:
         """Return each row ``n`` times, adjacent: ``n`` showers of every particle."""

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caloforge.data.particles import Particles
 from caloforge.geometry import GridLayout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from caloforge.data.particles import Particles
     from caloforge.geometry import DetectorGeometry
+
+_MOVED = ("x_cm", "y_cm", "px_gev", "py_gev")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Reflections:
         Returns:
             The particles with position and momentum reflected.
         """
-        columns = dict(particles.columns)
+        columns = {name: particles[name] for name in _MOVED}
         for k, name in enumerate(self.names):
             on = flags[:, k]
             if name == "transpose":
@@ -55,7 +57,7 @@ class Reflections:
                     name
                 ]:
                     columns[column] = np.where(on, -columns[column], columns[column])
-        return Particles(columns, particles.incident)
+        return particles.exchanged(columns)
 
     def order(self, flags: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Original cell at each cell of the reflected shower, ``(n, cell)``."""
