@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from caloforge.data.sample import resolve
 from caloforge.errors import ConfigError, DataFormatError, did_you_mean
-from caloforge.formats import root_tree, shower_h5
+from caloforge.formats import (
+    alice_npz,
+    calochallenge,
+    o2_text,
+    parquet,
+    pickles,
+    root_tree,
+    shower_h5,
+)
 from caloforge.formats.chain import ChainedSource
 from caloforge.formats.format import Format, ReadOptions, ShowerSource
 
@@ -19,7 +27,12 @@ if TYPE_CHECKING:
 # In the order in which a file is offered to them: the strictest first.
 FORMATS: tuple[Format, ...] = (
     shower_h5.FORMAT,
+    calochallenge.FORMAT,
+    pickles.FORMAT,  # before npz, which may hold pickles
+    alice_npz.FORMAT,
     root_tree.FORMAT,
+    parquet.FORMAT,
+    o2_text.FORMAT,  # last: plain text of numbers
 )
 """Every format that can be read or written."""
 
