@@ -31,6 +31,7 @@ ORDER = {
     "metrics": 10,
     "report": 11,
     "explain": 12,
+    "inspection": 12,
     "demo": 13,
     "cli": 14,
 }

@@ -1,0 +1,152 @@
+"""Showers and particles that occur more than once: in a file, and in two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caloforge.inspection.finding import Check, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from caloforge.inspection.evidence import Evidence
+
+# A particle gun of few settings: so many showers a particle, and so few particles.
+_FEW = 500
+_OFTEN = 20
+# One particle far more often than half of the others, and a good part of the file.
+_UNEQUAL = 20
+_UNEQUAL_SHARE = 0.01
+
+
+def _duplicates(evidence: Evidence) -> Iterator[Finding]:
+    identity = evidence.identity
+    rows, originals = identity.copies
+    judged = int(np.count_nonzero(identity.showers))
+    if len(rows):
+        same = identity.particles[rows] == identity.particles[originals]
+        for chosen, what in (
+            (same, "particle, too, is the same"),
+            (~same, "particle is another"),
+        ):
+            if chosen.any():
+                row, original = int(rows[chosen][0]), int(originals[chosen][0])
+                number = int(chosen.sum())
+                text = (
+                    f"{number:,} showers are cell by cell those of an earlier one, and the "
+                    f"{what} (first: shower {row} is shower {original})"
+                )
+                yield Finding("error", text, number, row)
+    yield Finding(
+        "ok",
+        f"{judged:,} of {evidence.n_showers:,} showers have {identity.least_lit} lit cells or "
+        "more, and can be told apart",
+    )
+
+
+def _leak(evidence: Evidence) -> Iterator[Finding]:
+    other = evidence.other
+    if other is None:
+        yield Finding("not judged", "give a second file with --against")
+        return
+    own = evidence.identity
+    if not evidence.geometry.same_cells(other.geometry):
+        text = f"{other.source} is of detector '{other.geometry.name}': nothing can be shared"
+        yield Finding("warning", text, 0, None, "compare files of one detector")
+        return
+    shared = np.isin(own.showers, np.unique(other.identity.showers)) & (own.showers != 0)
+    if shared.any():
+        row = int(np.argmax(shared))
+        there = int(np.argmax(other.identity.showers == own.showers[row]))
+        text = (
+            f"{int(shared.sum()):,} showers are also in {other.source} (first: shower {row} is "
+            f"shower {there} there)"
+        )
+        yield Finding("error", text, int(shared.sum()), row)
+    known = np.isin(own.particles, other.identity.distinct)
+    if known.any():
+        number, row = int(known.sum()), int(np.argmax(known))
+        particles = len(np.intersect1d(own.distinct, other.identity.distinct))
+        text = (
+            f"{number:,} showers are of {particles:,} incident particles that are also in "
+            f"{other.source}"
+        )
+        if few_by_design(evidence) or few_by_design(other):
+            cure = (
+                "particles are few by design: split by shower, and say so; the model is then "
+                "not tested at energies that it has not seen"
+            )
+            yield Finding("warning", text, number, row, cure)
+        else:
+            yield Finding("error", text, number, row)
+    if not shared.any() and not known.any():
+        yield Finding("ok", f"no shower and no particle is also in {other.source}")
+
+
+def few_by_design(evidence: Evidence) -> bool:
+    """Whether particles are few and repeated, as of a gun with some fixed energies."""
+    return len(evidence.identity.distinct) <= _FEW and evidence.repeats >= _OFTEN
+
+
+def _repeats(evidence: Evidence) -> Iterator[Finding]:
+    identity = evidence.identity
+    mixed, first = identity.first_mixed()
+    if mixed:
+        text = f"{mixed:,} numbers in 'incident' stand for particles of different properties"
+        cure = "renumber: equal numbers must mean equal particles, also after joining files"
+        yield Finding("error", text, mixed, first, cure)
+    numbers = identity.numbers
+    most, median = int(numbers[-1]), float(np.median(numbers))
+    if most > _UNEQUAL * median and most > _UNEQUAL_SHARE * evidence.n_showers:
+        text = f"one particle has {most:,} showers, half of the others {median:g} or fewer"
+        yield Finding("warning", text, most, _commonest(evidence))
+    common, how_often = np.unique(numbers, return_counts=True)
+    order = np.argsort(-how_often)[:3]
+    parts = [f"{how_often[k]:,} particles with {common[k]:,}" for k in sorted(order)]
+    yield Finding("ok", f"showers a particle: {', '.join(parts)}" + _floor(most))
+    distinct = len(identity.distinct)
+    if distinct < len(numbers):
+        text = f"the {len(numbers):,} particles have {distinct:,} different sets of properties"
+        yield Finding("ok", text)
+
+
+def _floor(most: int) -> str:
+    return "" if most > 1 else "; without repeats, conditional metrics have no floor"
+
+
+def _commonest(evidence: Evidence) -> int:
+    identity = evidence.identity
+    own = identity.particles if identity.incident is None else identity.incident
+    _, first, counts = np.unique(own, return_index=True, return_counts=True)
+    return int(first[np.argmax(counts)])
+
+
+DUPLICATES = Check(
+    name="duplicates",
+    title="Duplicates",
+    finds="showers that are cell by cell the same as an earlier one, of the same particle or "
+    "of another",
+    matters="a simulation never repeats itself: a file was joined twice, or a random seed used "
+    "twice; floors and errors come out too small",
+    cure="leave the copies out, and look at the seeds of the production",
+    judge=_duplicates,
+)
+LEAK = Check(
+    name="leak",
+    title="Leak between two files",
+    finds="showers, or incident particles, that are in both files",
+    matters="a test on what was trained on says nothing",
+    cure="split by incident particle (caloforge does), or leave shared ones out of one file",
+    judge=_leak,
+)
+REPEATS = Check(
+    name="repeats",
+    title="Repeats",
+    finds="numbers in 'incident' that stand for different particles; a particle that fills the "
+    "file",
+    matters="the split by particle leaks, and means are those of one particle",
+    cure="keep as many showers of this particle as of the others",
+    judge=_repeats,
+)

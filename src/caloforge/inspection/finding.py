@@ -1,0 +1,106 @@
+"""What a check says: nothing to complain of, a warning, or an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from caloforge.inspection.evidence import Evidence
+
+Severity = Literal["ok", "not judged", "warning", "error"]
+
+SEVERITIES: tuple[Severity, ...] = ("ok", "not judged", "warning", "error")
+"""From harmless to bad."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check has to say.
+
+    Attributes:
+        severity: ``"ok"`` and ``"not judged"`` are for information.
+        text: One sentence: what was found, with numbers.
+        count: How many showers (or cells, where the text says so) are concerned.
+        shower: Number of the first shower concerned, if any.
+        cure: What to do; by default that of the check.
+    """
+
+    severity: Severity
+    text: str
+    count: int = 0
+    shower: int | None = None
+    cure: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One kind of mistake that is looked for.
+
+    Attributes:
+        name: Short name, as in ``inspection.json``.
+        title: Name for people.
+        finds: What it looks for.
+        matters: Why it matters.
+        cure: What to do where it finds something.
+        judge: Draws findings from what was counted; none means that all is well.
+    """
+
+    name: str
+    title: str
+    finds: str
+    matters: str
+    cure: str
+    judge: Callable[[Evidence], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found in a file.
+
+    Attributes:
+        check: The check.
+        findings: Its findings, worst first.
+    """
+
+    check: Check
+    findings: tuple[Finding, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """Worst of the findings, ``"ok"`` if there is none."""
+        return self.findings[0].severity if self.findings else "ok"
+
+    def cure(self, finding: Finding) -> str:
+        """What to do about a finding, ``""`` if nothing is wrong."""
+        return (finding.cure or self.check.cure) if is_bad(finding.severity) else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain strings, numbers, lists and tables."""
+        return {
+            "check": self.check.name,
+            "verdict": self.severity,
+            "findings": [
+                {
+                    "severity": f.severity,
+                    "text": f.text,
+                    "count": f.count,
+                    "first_shower": f.shower,
+                    "cure": self.cure(f),
+                }
+                for f in self.findings
+            ],
+        }
+
+
+def is_bad(severity: Severity) -> bool:
+    """Whether something is wrong, or may be."""
+    return SEVERITIES.index(severity) >= SEVERITIES.index("warning")
+
+
+def outcome(check: Check, evidence: Evidence) -> Outcome:
+    """Run a check on what was counted."""
+    found = sorted(check.judge(evidence), key=lambda f: -SEVERITIES.index(f.severity))
+    return Outcome(check, tuple(found))

@@ -1,0 +1,58 @@
+"""The outcome of an inspection as lines of text."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from caloforge.inspection.finding import is_bad
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from caloforge.inspection.inspect import Inspection
+
+_MARKS = {"ok": "ok", "not judged": "--", "warning": "WARNING", "error": "ERROR"}
+_INDENT = " " * 9
+
+
+def lines(inspection: Inspection, width: int = 100) -> Iterator[str]:
+    """Write every check with its verdict, and what is wrong with first shower and cure."""
+    evidence = inspection.evidence
+    yield (
+        f"{evidence.source}: {evidence.n_showers:,} showers of "
+        f"{len(evidence.identity.distinct):,} particles, {evidence.geometry.title}"
+    )
+    yield ""
+    for outcome in inspection.outcomes:
+        yield f"{_MARKS[outcome.severity]:8} {outcome.check.title}"
+        for finding in outcome.findings:
+            bad = is_bad(finding.severity)
+            text = finding.text
+            if bad and finding.shower is not None:
+                text += f" [first shower: {finding.shower}]"
+            yield from _folded(f"{finding.severity}: {text}" if bad else text, width)
+            if bad:
+                yield from _folded(f"cure: {outcome.cure(finding)}", width)
+    yield ""
+    yield verdict_line(inspection)
+
+
+def verdict_line(inspection: Inspection) -> str:
+    """Say the verdict with the number of findings.
+
+    A file without any is ``"Verdict: ok"``.
+    """
+    counts = [
+        f"{number} {name}{'s' if number != 1 else ''}"
+        for name in ("error", "warning")
+        if (number := inspection.number(name))
+    ]
+    return f"Verdict: {inspection.verdict}" + (f" ({', '.join(counts)})" if counts else "")
+
+
+def _folded(text: str, width: int) -> Iterator[str]:
+    yield from textwrap.wrap(
+        text, width, initial_indent=_INDENT, subsequent_indent=_INDENT + "  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
