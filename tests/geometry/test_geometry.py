@@ -153,7 +153,14 @@ class TestFiles:
         assert again.as_dict() == geometry.as_dict()
 
     def test_names_of_the_detectors(self):
-        assert detector_names() == ("cylinder", "cylinder-fine", "zn", "zp")
+        assert detector_names() == (
+            "calochallenge-1-photons",
+            "calochallenge-1-pions",
+            "cylinder",
+            "cylinder-fine",
+            "zn",
+            "zp",
+        )
         zn, zp = load_geometry("zn"), load_geometry("zp")
         assert (zn.layout.cells, zp.layout.cells) == ((44, 44), (56, 30))
         assert zn.unit == "photons"

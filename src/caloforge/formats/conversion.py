@@ -13,6 +13,8 @@ import numpy as np
 import caloforge
 from caloforge.data.particles import Particles
 from caloforge.errors import ConfigError, DataFormatError
+from caloforge.formats.binning_xml import check_binning, write_binning
+from caloforge.formats.calochallenge import challenge_threshold
 from caloforge.formats.format import LargeCountError, ReadOptions, WriteOptions
 from caloforge.formats.identity import incident_numbers
 from caloforge.formats.registry import format_for, open_showers, source_sets
@@ -89,7 +91,9 @@ def convert(
     options: ReadOptions | None = None,
     write_mapping: Path | None = None,
     selection: Selection | None = None,
+    threshold: float | str | None = None,
     skip_bad: bool = False,
+    binning: Path | None = None,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
@@ -107,8 +111,11 @@ def convert(
         options: What the inputs do not say themselves.
         write_mapping: TOML file that names branches or columns of the output.
         selection: Which showers to keep; ``None`` keeps all.
+        threshold: Cells below it, in the detector's unit, become zero, before anything is
+            selected; ``"challenge"`` takes that of the CaloChallenge.
         skip_bad: Leave out showers that cannot be used instead of refusing the file.
-        force: Whether an existing output may be replaced.
+        binning: Binning XML to be written too, of a cylinder, for the most frequent particle.
+        force: Whether existing outputs may be replaced.
         progress: Called with the number of showers read so far, and of all.
 
     Returns:
@@ -130,11 +137,14 @@ def convert(
         raise ConfigError(msg)
     formats = list(dict.fromkeys(row.name for row, _ in sets))
     with open_showers(files, format_name, options) as source:
+        if binning is not None:
+            check_binning(binning, source.geometry, force=force)
         job = _Job(
             source=source,
             merged=len(sets) > 1,
             target=target,
             selection=selection if selection is not None and selection.active else None,
+            threshold=_threshold(threshold, source.geometry),
             skip_bad=skip_bad,
             progress=progress or (lambda *_: None),
             options=WriteOptions(provenance={}, force=force, mapping=write_mapping),
@@ -153,6 +163,9 @@ def convert(
             report = job.run(None)
         except LargeCountError as error:
             report = job.run(error.dtype)  # from the start: the type of a file cannot change
+    if binning is not None:
+        most = max(report.kinds, key=report.kinds.__getitem__)
+        write_binning(binning, report.geometry, pdg=most, force=force)
     report.seconds = time.perf_counter() - started
     return report
 
@@ -165,6 +178,7 @@ class _Job:
     merged: bool
     target: Format
     selection: Selection | None
+    threshold: float
     skip_bad: bool
     progress: Callable[[int, int], None]
     options: WriteOptions
@@ -200,6 +214,10 @@ class _Job:
             piece = _selected(piece, good)
         if len(piece.showers) == 0:
             return
+        if self.threshold > 0:
+            _note(report, f"cells below {self.threshold:.6g} {geometry.unit}: set to 0")
+            low = piece.showers < self.threshold
+            piece = piece._replace(showers=np.where(low, 0, piece.showers))
         if not geometry.counts and piece.showers.dtype == np.float64:
             _note(report, "cells: float64, rounded to float32")
             piece = piece._replace(showers=piece.showers.astype(np.float32))
@@ -262,6 +280,22 @@ class _Job:
             "skipped": report.skipped,
             "source": dict(self.source.provenance),
         }
+
+
+def _threshold(value: float | str | None, geometry: DetectorGeometry) -> float:
+    """Read a threshold in the unit of the geometry; 0 for none."""
+    if value is None:
+        return 0.0
+    if value == "challenge":
+        return challenge_threshold(geometry)
+    try:
+        number = float(value)
+    except ValueError:
+        number = np.nan
+    if not 0 <= number < np.inf:
+        msg = f"threshold: found '{value}', expected 'challenge' or 0 or more; correct it"
+        raise ConfigError(msg)
+    return number
 
 
 def _selected(piece: Piece, rows: NDArray[np.bool_]) -> Piece:

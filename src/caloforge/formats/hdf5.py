@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from caloforge.data.shower_format import CACHE_BYTES
 from caloforge.errors import DataFormatError
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import h5py
+    from numpy.typing import NDArray
 
+_BLOCK_BYTES = 96 * 1024**2
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -53,3 +57,22 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise DataFormatError(msg) from error
     with file:
         yield file
+
+
+def row_blocks(dataset: h5py.Dataset, size: int) -> Iterator[NDArray[Any]]:
+    """Go through the rows of a data set, ``size`` at a time.
+
+    Chunks of other programs may be tall and narrow: where several pieces lie in one row of
+    chunks, that row is read once, if it is no larger than a hundred MiB.
+
+    Arguments:
+        dataset: Data set of two or more dimensions.
+        size: Rows at a time.
+    """
+    row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=np.int64))
+    tall = dataset.chunks[0] if dataset.chunks else 1
+    block = tall if size < tall <= _BLOCK_BYTES // max(row_bytes, 1) else size
+    for start in range(0, dataset.shape[0], block):
+        rows = np.asarray(dataset[start : start + block])
+        for first in range(0, len(rows), size):
+            yield rows[first : first + size]

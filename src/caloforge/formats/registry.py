@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,10 +89,14 @@ def format_for(output: str | Path, name: str | None = None) -> Format:
     else:
         found = [row for row in FORMATS if row.write and output.name.endswith(row.suffixes)]
         if not found:
-            known = ", ".join(f"{row.name} ({' '.join(row.suffixes)})" for row in FORMATS)
+            known = ", ".join(
+                f"{' '.join(row.suffixes)} ({row.name})"
+                for row in FORMATS
+                if row.write and row.suffixes
+            )
             msg = (
-                f"{output}: found ending '{output.suffix}', expected that of a format "
-                f"({known}); name the format with --to"
+                f"{output}: found ending '{output.suffix}', expected one of "
+                f"{known}; name the format with --to"
             )
             raise ConfigError(msg)
         row = found[0]
@@ -120,8 +125,13 @@ def source_sets(
         raise ConfigError(msg)
     named = None if format_name is None else format_named(format_name)
     of_format: dict[str, list[Path]] = {}
+    seen: set[Path] = set()
     for name in paths:
         path = resolve(name)
+        if path.resolve() in seen:
+            msg = f"{path}: is named twice, expected every file once; leave one out"
+            raise ConfigError(msg)
+        seen.add(path.resolve())
         row = named or recognised(path)
         of_format.setdefault(row.name, []).append(path)
     sets: list[tuple[Format, tuple[Path, ...]]] = []
@@ -185,6 +195,8 @@ def _described(path: Path) -> str:
         (b"\x93NUMPY", "a single NumPy array"),
     ):
         if start.startswith(mark):
+            if mark.startswith(b"PK") and not zipfile.is_zipfile(path):
+                return "a zip archive (npz?) that is cut off"
             return f"{name} of unknown layout"
     try:
         text = start.decode()

@@ -108,5 +108,5 @@ def _fault(
         return
     first = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
     place = f" at cell {int(first[1])}" if values.ndim == 2 else ""
-    rows = wrong.reshape(len(wrong), -1).any(axis=1)
+    rows: NDArray[np.bool_] = np.asarray(wrong.reshape(len(wrong), -1).any(axis=1))
     yield Fault(reason, rows, f"{values[first]:.6g}{place}", cure)

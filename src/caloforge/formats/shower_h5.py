@@ -14,6 +14,7 @@ from caloforge.data.columns import PARTICLE_COLUMNS
 from caloforge.data.shower_format import CPU_SECONDS, INCIDENT, SHOWERS, attribute, open_file
 from caloforge.data.shower_writer import ShowerWriter
 from caloforge.errors import DataFormatError
+from caloforge.formats.binning_xml import named_geometry
 from caloforge.formats.format import (
     Format,
     LargeCountError,
@@ -24,7 +25,7 @@ from caloforge.formats.format import (
     WriteOptions,
 )
 from caloforge.formats.hdf5 import is_hdf5
-from caloforge.geometry import DetectorGeometry, load_geometry
+from caloforge.geometry import DetectorGeometry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -136,7 +137,7 @@ def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSourc
         geometry = DetectorGeometry.from_json(text, source=f"{path} attribute geometry")
         conversions: tuple[str, ...] = ()
         if options.geometry is not None:
-            given = load_geometry(options.geometry)
+            given = named_geometry(options.geometry)
             if given != geometry:
                 conversions = (f"geometry '{geometry.name}' replaced by '{given.name}'",)
             geometry = given
