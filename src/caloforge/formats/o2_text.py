@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caloforge.errors import DataFormatError
+from caloforge.formats.binning_xml import named_geometry
 from caloforge.formats.format import Format, Piece, ReadOptions, ShowerSource
 from caloforge.formats.o2_particles import (
     PHOTON_SUM,
@@ -117,7 +118,7 @@ class TextSource:
         """Find the detector, and the file with its responses."""
         name = options.geometry or mapping.geometry
         known = [load_geometry(detector) for detector in _DETECTORS.values()]
-        wanted = [load_geometry(name)] if name else known
+        wanted = [named_geometry(name)] if name else known
         if not images:
             fits = [g for g in wanted if name or list(rows) == [g.name[1].upper()]]
             pairs: list[tuple[DetectorGeometry, Path | None]] = [(g, None) for g in fits]
@@ -132,7 +133,11 @@ class TextSource:
             ]
         if len(pairs) == 1:
             return pairs[0]
-        if len(pairs) > 1 or not images:
+        if len({geometry.name for geometry, _ in pairs}) == 1:
+            names = ", ".join(path.name for _, path in pairs if path)
+            msg = f"{self._where}: found several files of responses ({names}), expected one"
+            raise DataFormatError(msg)
+        if pairs or not images:
             msg = (
                 f"{self._where}: found several detectors, expected to be told which; "
                 "give --geometry zn or zp"
@@ -262,8 +267,13 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _group(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
-    """Sort files by run: what is left of their names without that of their content."""
+    """Sort files by run: what is left of their names without that of their content.
+
+    One list with files of any names is one run.
+    """
     files = [file for path in paths for file in (_in_folder(path) if path.is_dir() else [path])]
+    if sum(bool(header(file)) for file in files if file.is_file()) == 1:
+        return [tuple(files)]
     sets: dict[Any, list[Path]] = {}
     for file in files:
         key: Any = (file.parent, "")

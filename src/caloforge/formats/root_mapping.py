@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from caloforge.data.columns import PARTICLE_COLUMNS, check_names
@@ -113,7 +113,12 @@ def read_mapping(path: Path) -> BranchMapping:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         msg = f"{path}: not valid TOML ({error}); see docs/formats/root.md for a mapping"
         raise ConfigError(msg) from error
-    return parse_mapping(table, source=str(path))
+    mapping = parse_mapping(table, source=str(path))
+    beside = path.parent / mapping.geometry
+    # A detector's file lies beside its mapping, wherever the command is run.
+    if mapping.geometry and beside.is_file():
+        return replace(mapping, geometry=str(beside))
+    return mapping
 
 
 def parse_mapping(table: Mapping[str, Any], *, source: str) -> BranchMapping:

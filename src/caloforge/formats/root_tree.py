@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caloforge.errors import CaloforgeError, DataFormatError, MissingExtraError, did_you_mean
+from caloforge.formats.binning_xml import named_geometry
 from caloforge.formats.format import Format, Piece, ReadOptions, ShowerSource
 from caloforge.formats.root_cells import CellPlan, Rows
 from caloforge.formats.root_columns import ColumnPlan
@@ -179,7 +180,7 @@ class RootSource:
         """Take the geometry that is given, else the file's, else the one its shape tells."""
         name = options.geometry or self._mapping.geometry
         if name:
-            return load_geometry(name)
+            return named_geometry(name, pdg=options.pdg)
         if note is not None and note.geometry:
             return DetectorGeometry.from_json(note.geometry, source=f"{self._path} ({SIGN})")
         shape: tuple[int, ...] = ()
