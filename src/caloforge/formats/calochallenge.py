@@ -168,12 +168,6 @@ def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSourc
     with opened(path) as file:
         n_cells = _checked(path, file)
         geometry, pdg = _detector(path, file, n_cells, options)
-        if n_cells != geometry.n_cells:
-            msg = (
-                f"{path}: showers have {n_cells} voxels, expected {geometry.n_cells} for "
-                f"geometry '{geometry.name}'; name the geometry that made them"
-            )
-            raise DataFormatError(msg)
         energy_unit = _unit(path, file, ENERGIES)
         cell_unit = _unit(path, file, SHOWERS)
         cell_factor = _MEV[cell_unit] / _MEV.get(geometry.unit, 1.0)
@@ -241,6 +235,12 @@ def _detector(
         msg = (
             f"{path}: showers have {n_cells} voxels, expected {known}; name the geometry with "
             "--geometry binning.xml"
+        )
+        raise DataFormatError(msg)
+    if n_cells != geometry.n_cells:
+        msg = (
+            f"{path}: showers have {n_cells} voxels, expected {geometry.n_cells} for "
+            f"geometry '{geometry.name}'; name the geometry that made them"
         )
         raise DataFormatError(msg)
     if pdg is None:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caloforge.data import shower_format
+from caloforge.data.chunk_codec import DamagedChunkError
+from caloforge.data.chunk_reader import ChunkReader
+from caloforge.data.chunk_threads import Threads
 from caloforge.data.columns import PARTICLE_COLUMNS
 from caloforge.data.shower_format import CPU_SECONDS, INCIDENT, SHOWERS, attribute, open_file
 from caloforge.data.shower_writer import ShowerWriter
@@ -45,6 +48,7 @@ class _Source:
     file: h5py.File
     geometry: DetectorGeometry
     provenance: Mapping[str, Any]
+    threads: Threads
     conversions: tuple[str, ...] = ()
     columns: tuple[str, ...] = field(init=False)
     n_showers: int = field(init=False)
@@ -74,6 +78,7 @@ class _Source:
         extra = [n for n in self.file if n not in {SHOWERS, INCIDENT, CPU_SECONDS}]
         self.columns = tuple(dict.fromkeys((*PARTICLE_COLUMNS, *extra)))
         self.n_showers = int(shape[0])
+        self._readers: dict[str, ChunkReader] = {}
 
     def pieces(self, size: int) -> Iterator[Piece]:
         """Go through the file as it stands."""
@@ -90,8 +95,10 @@ class _Source:
     def _rows(self, name: str, rows: slice) -> NDArray[Any]:
         """Read some rows of a data set."""
         try:
-            return np.asarray(self.file[name][rows])
-        except (OSError, RuntimeError) as error:
+            if name not in self._readers:
+                self._readers[name] = ChunkReader(self.file[name], self.threads)
+            return self._readers[name].read(rows.start, rows.stop)
+        except (DamagedChunkError, OSError, RuntimeError) as error:
             msg = f"{self.path}: '{name}' is damaged; copy or make the file again"
             raise DataFormatError(msg) from error
 
@@ -141,7 +148,11 @@ def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSourc
             if given != geometry:
                 conversions = (f"geometry '{geometry.name}' replaced by '{given.name}'",)
             geometry = given
-        yield _Source(path, file, geometry, _provenance(path, file), conversions)
+        threads = Threads()
+        try:
+            yield _Source(path, file, geometry, _provenance(path, file), threads, conversions)
+        finally:
+            threads.close()
 
 
 @contextmanager

@@ -1,0 +1,107 @@
+import h5py
+import numpy as np
+import pytest
+
+from caloforge.data import ShowerWriter
+from caloforge.errors import DataFormatError
+from caloforge.formats.format import LargeCountError, ReadOptions, WriteOptions
+from caloforge.formats.shower_h5 import FORMAT
+
+
+@pytest.fixture
+def path(tmp_path, toy_grid, toy_sample):
+    sample = toy_sample(toy_grid, 20)
+    with ShowerWriter(tmp_path / "toy.h5", toy_grid, provenance={"a": 1}) as writer:
+        writer.append(sample.particles, sample.showers, sample.cpu_seconds)
+    return tmp_path / "toy.h5"
+
+
+def read(path, **options):
+    with FORMAT.read((path,), ReadOptions(**options)) as source:
+        return source, list(source.pieces(9))
+
+
+class TestReading:
+    def test_values_are_those_of_the_file(self, path):
+        source, pieces = read(path)
+        assert source.provenance == {"a": 1}
+        with h5py.File(path) as file:
+            for name in file:
+                found = [
+                    {**p.columns, "showers": p.showers, "incident": p.incident}
+                    | {"cpu_seconds": p.cpu_seconds}
+                    for p in pieces
+                ]
+                np.testing.assert_array_equal(
+                    np.concatenate([table[name] for table in found]), file[name][:]
+                )
+
+    def test_broken_values_are_shown_not_refused(self, path):
+        with h5py.File(path, "r+") as file:
+            file["energy_gev"][3] = -1.0
+            file["x_cm"][4] = np.nan
+            del file["incident"]
+        _, pieces = read(path)
+        assert pieces[0].columns["energy_gev"][3] == -1
+        assert np.isnan(pieces[0].columns["x_cm"][4])
+        assert pieces[0].incident is None
+
+    def test_given_geometry_takes_the_place_of_the_file_s(self, path, tmp_path):
+        (tmp_path / "other.toml").write_text(
+            'name = "other"\nkind = "grid"\n[response]\nunit = "photons"\ncounts = true\n'
+            "[grid]\ncells = [4, 6]\n"
+        )
+        source, _ = read(path, geometry=str(tmp_path / "other.toml"))
+        assert source.geometry.layout.cells == (4, 6)
+        assert source.conversions == ("geometry 'toy-grid' replaced by 'other'",)
+        with pytest.raises(DataFormatError, match=r"expected \(n, 1936\) for geometry 'zn'"):
+            read(path, geometry="zn")
+
+    @pytest.mark.parametrize("name", ["showers", "pdg", "energy_gev"])
+    def test_missing_data_set(self, path, name):
+        with h5py.File(path, "r+") as file:
+            del file[name]
+        with pytest.raises(DataFormatError, match=f"found no data set '{name}'"):
+            read(path)
+
+    def test_column_of_other_length(self, path):
+        with h5py.File(path, "r+") as file:
+            del file["x_cm"]
+            file["x_cm"] = np.zeros(3)
+        with pytest.raises(DataFormatError, match=r"'x_cm' has shape \(3,\), expected \(40,\)"):
+            read(path)
+
+    def test_damaged_chunk(self, path):
+        with h5py.File(path) as file:
+            place = file["showers"].id.get_chunk_info(0)
+        with path.open("r+b") as file:
+            file.seek(place.byte_offset + place.size // 2)
+            file.write(b"\xff" * 16)
+        with pytest.raises(DataFormatError, match="'showers' is damaged"):
+            read(path)
+
+
+class TestWriting:
+    def test_provenance_may_grow_until_the_end(self, tmp_path, toy_grid, toy_sample):
+        sample, provenance = toy_sample(toy_grid, 5), {"skipped": 0}
+        with FORMAT.write(tmp_path / "a.h5", toy_grid, WriteOptions(provenance)) as sink:
+            sink.append(sample.particles, sample.showers)
+            provenance["skipped"] = 3
+        source, _ = read(tmp_path / "a.h5")
+        assert source.provenance == {"skipped": 3}
+
+    def test_large_counts_ask_for_wider_integers(self, tmp_path, toy_grid, toy_sample):
+        sample = toy_sample(toy_grid, 5)
+        showers = sample.showers.astype(np.uint32)
+        showers[3, 2] = 65536
+        path = tmp_path / "a.h5"
+        with (
+            pytest.raises(LargeCountError) as caught,
+            FORMAT.write(path, toy_grid, WriteOptions({})) as sink,
+        ):
+            sink.append(sample.particles, showers)
+        assert not path.exists()
+        with FORMAT.write(path, toy_grid, WriteOptions({}, dtype=caught.value.dtype)) as sink:
+            sink.append(sample.particles, showers)
+        _, pieces = read(path)
+        assert pieces[0].showers[3, 2] == 65536
