@@ -15,6 +15,7 @@ from caloforge.formats import (
     o2_text,
     parquet,
     pickles,
+    point_cloud,
     root_tree,
     shower_h5,
 )
@@ -33,6 +34,7 @@ FORMATS: tuple[Format, ...] = (
     alice_npz.FORMAT,
     root_tree.FORMAT,
     parquet.FORMAT,
+    point_cloud.FORMAT,
     o2_text.FORMAT,  # last: plain text of numbers
 )
 """Every format that can be read or written."""
