@@ -239,6 +239,22 @@ def load_run(name_or_path: str | Path, settings: Iterable[str] = ()) -> RunConfi
     return run_from_tables(tables, source=source)
 
 
+def load_data(settings: Iterable[str]) -> DataConfig:
+    """Build a table ``[data]`` from settings alone, e.g. ``"data.folds=5"``.
+
+    Raises:
+        ConfigError: If a setting is none of ``[data]``, or its value is wrong.
+    """
+    tables: dict[str, Any] = {}
+    for setting in settings:
+        _change(tables, setting)
+    for name in tables:
+        if name != "data":
+            msg = f"--set: found '{name}', expected a setting of [data], e.g. data.folds=5"
+            raise ConfigError(msg)
+    return from_table(DataConfig, tables.get("data", {}), where="--set [data]")
+
+
 def run_from_tables(tables: Mapping[str, Any], *, source: str) -> RunConfig:
     """Build a run from the tables of a run file.
 

@@ -8,6 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -19,7 +20,15 @@ _LONGEST = 100
 
 @click.command()
 @click.argument("file")
-def info(file: str) -> None:
+@click.option("--split", is_flag=True, help="Say how training would select and split FILE.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="data.KEY=VALUE",
+    help="With --split: a setting of [data] as in the run file; may be repeated.",
+)
+def info(file: str, split: bool, settings: tuple[str, ...]) -> None:
     """Say what FILE holds: detector, particles, energies, cells, origin.
 
     FILE is a shower file, or the name of a sample that comes along (zn-train, zn-test). It is
@@ -29,6 +38,7 @@ def info(file: str) -> None:
     \b
     Example:
         caloforge info zn-train
+        caloforge info zn-train --split --set data.folds=5 --set data.min_sum=10
     """  # noqa: D301 - click's mark, a backspace, keeps the lines apart
     # Imported here so that `caloforge --help` does not wait for scientific libraries.
     from rich.console import Console
@@ -36,7 +46,13 @@ def info(file: str) -> None:
     from caloforge.data.sample import resolve
     from caloforge.data.summary import summarise
 
+    if settings and not split:
+        msg = "--set goes with --split"
+        raise click.UsageError(msg)
     path = resolve(file)
+    if split:
+        _show_split(path, settings)
+        return
     if path.is_dir():
         from caloforge.training.bundle import bundle_folder, read_bundle, read_table
         from caloforge.training.card import model_card
@@ -50,6 +66,21 @@ def info(file: str) -> None:
         # Do not fold lines that a program or a log file will read.
         console = Console(highlight=False, width=200)
     _show(console, summary)
+
+
+def _show_split(path: Path, settings: tuple[str, ...]) -> None:
+    """Print selection, split and balance."""
+    from caloforge.config import load_data
+    from caloforge.data import ShowerFile, partition, split_record
+
+    data = load_data(settings)
+    with ShowerFile(path) as file:
+        sides = partition(file, data.split_plan, data.selection)
+        record = split_record(file, data.split_plan, data.selection, sides)
+    train, validation = map(len, sides)
+    click.echo(f"{path}: {train:,} showers to train on, {validation:,} to validate")
+    for line in record.lines():
+        click.echo(line)
 
 
 def _show(console: Console, summary: Summary) -> None:

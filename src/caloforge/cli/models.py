@@ -1,4 +1,4 @@
-"""``caloforge models``: the models and the run files that come along."""
+"""``caloforge models``: the models, the run files and the conditions that there are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 
 @click.command()
 def models() -> None:
-    """List the models, and the run files that come along.
+    """List the models, the run files that come along, and the conditions to choose from.
 
     \b
     Example:
@@ -15,6 +15,7 @@ def models() -> None:
     """  # noqa: D301 - click's mark, a backspace, keeps the lines apart
     # Imported here so that `caloforge --help` does not wait for torch.
     from caloforge.config import load_run, run_names
+    from caloforge.data.features import catalogue
     from caloforge.models import MODELS
 
     click.echo("models:")
@@ -24,3 +25,7 @@ def models() -> None:
     click.echo("run files:")
     for name in run_names():
         click.echo(f"  {name:24s} {load_run(name).title}")
+    click.echo("conditions (data.conditions; any further column of a shower file can be one):")
+    for name, numbers, unit, description in catalogue():
+        n = "kinds" if numbers is None else str(numbers)
+        click.echo(f"  {name:12s} {n:>5s}  {unit:7s} {description}")

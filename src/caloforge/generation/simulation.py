@@ -91,6 +91,7 @@ class FastSimulation:
             "program": f"caloforge {__version__}",
             "model": self.bundle.run.model_name,
             **self._origin,
+            "training selection": self._trained_under(),
             "seed": seed,
             "repeats": repeats,
             "first shower": first,
@@ -99,6 +100,12 @@ class FastSimulation:
             "torch": torch.__version__,
             "numpy": np.__version__,
         }
+
+    def _trained_under(self) -> dict[str, Any]:
+        """Selection of the training showers; bundles of older versions have that of the run."""
+        stored = self.bundle.info.get("data", {}).get("selection")
+        selection = self.bundle.run.data.selection
+        return stored or {"text": selection.text(), **selection.as_dict()}
 
     def generate(
         self,

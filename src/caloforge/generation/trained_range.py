@@ -83,4 +83,6 @@ class RangeCount:
             return f"trained on {', '.join(map(kind_name, conditions.kinds))}"
         feature = next(feature for feature in conditions.features if feature.name == name)
         unit = f" {feature.unit}" if feature.unit else ""
+        if feature.low == feature.high:
+            return f"trained at {feature.low:.4g}{unit} only"
         return f"trained {feature.low:.4g} to {feature.high:.4g}{unit}"

@@ -16,6 +16,7 @@ from caloforge.metrics.assessment import Assessment
 from caloforge.metrics.shower.catalogue import MAX_LAYERS
 from caloforge.metrics.suites import assess, find_suite
 from caloforge.report.provenance import checksum, origin, record
+from caloforge.report.selections import selection_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +56,11 @@ class Evaluation:
             for name, sample in samples.items()
             if sample.cpu_seconds is not None
         }
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """What must be said of generated samples beside their figures, by name."""
+        return dict(self.provenance.get("warnings", {}))
 
     @property
     def outcome(self) -> Assessment:
@@ -187,7 +193,8 @@ def evaluate_samples(
         cut=cut,
         max_layers=None if chosen == "calochallenge" else MAX_LAYERS,
     )
-    made_of = origin(_records(reference, generated, training))
+    warnings = selection_warnings(reference, generated, cut=cut)
+    made_of = origin(_records(reference, generated, training), warnings)
     if chosen is None:
         comparison, assessment = compare(trial, rng=rng), None
     else:

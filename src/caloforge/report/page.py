@@ -120,7 +120,7 @@ def _render(
     origins |= {name: sample.provenance for name, sample in evaluation.generated.items()}
     origins |= provenance
     floor = comparison.floor
-    made_of = {k: v for k, v in evaluation.provenance.items() if k != "files"}
+    made_of = {k: v for k, v in evaluation.provenance.items() if k not in {"files", "warnings"}}
     return environment.get_template("report.html.j2").render(
         comparison=comparison,
         outcome=content.outcome,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caloforge.report.selections import own_selection, trained_selection
 from caloforge.training.provenance import provenance as program
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
 _PROGRAMS = ("caloforge", "caloforge.exe")
 
 
-def origin(files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def origin(
+    files: Sequence[Mapping[str, Any]], warnings: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the block ``provenance`` of ``metrics.json``.
 
     Arguments:
         files: Records as of `record`.
+        warnings: What must be said of generated samples, by name.
     """
     found = program()
     return {
@@ -39,6 +43,7 @@ def origin(files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "versions": {"python": found["versions"]["python"]}
         | {name: _version(name) for name in _PACKAGES},
         "files": [dict(file) for file in files],
+        "warnings": dict(warnings or {}),
     }
 
 
@@ -60,6 +65,12 @@ def record(
         "path": sample.source if read else None,
         "sha256": sha256[sample.source] if sha256 is not None and read else None,
         "n_showers": len(sample),
+        "selection": own_selection(sample).text(),
+        "trained_under": (
+            trained_selection(sample).text()
+            if "training selection" in sample.provenance
+            else None
+        ),
         "attributes": json.loads(json.dumps(sample.provenance, default=_as_plain)),
     }
 

@@ -30,6 +30,7 @@ class Summary:
         lines: Sentences.
         size: Particles and showers that the verdict rests on.
         caution: What must be said beside a verdict of few particles, else empty.
+        warning: How its selection differs from that of the reference, else empty.
     """
 
     sample: str
@@ -38,6 +39,7 @@ class Summary:
     lines: tuple[str, ...]
     size: str = ""
     caution: str = ""
+    warning: str = ""
 
 
 def summaries(content: Content) -> list[Summary]:
@@ -64,6 +66,7 @@ def summaries(content: Content) -> list[Summary]:
                 lines=tuple(lines),
                 size=sizes(comparison, sample),
                 caution="" if verdict is None else caution(verdict, comparison),
+                warning=content.evaluation.warnings.get(sample, ""),
             )
         )
     return found

@@ -143,6 +143,8 @@ def print_comparison(
     if words:
         for name, sentence in sentences(evaluation):
             console.print(f"[bold]{escape(name)}[/bold]: {escape(sentence)}")
+    for name, warning in evaluation.warnings.items():
+        console.print(f"[yellow]Warning[/yellow]: {escape(name)}: {escape(warning)}")
     for verdict in evaluation.outcome.verdicts:
         ink = "green" if verdict.compatible else "red"
         worst = "" if verdict.worst is None else f", most: {verdict.worst.label}"

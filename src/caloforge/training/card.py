@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from caloforge.data.balance import BalanceRow, balance_lines
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,6 +47,7 @@ def model_card(table: Mapping[str, Any]) -> str:
         "",
         *(f"- {key}: {_text(value)}" for key, value in data.items()),
         "",
+        *_balance(table.get("balance", ()), data.get("split", {})),
         "## Training",
         "",
         f"- parameters: {table['n_parameters']:,}",
@@ -62,7 +65,20 @@ def model_card(table: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _balance(rows: Any, split: Any) -> list[str]:  # noqa: ANN401
+    """Write the balance of the split as it is printed at training."""
+    if not rows:
+        return []
+    by_shower = split.get("split_by") == "shower"
+    lines = balance_lines([BalanceRow(**row) for row in rows], showers=by_shower)
+    return ["Training + validation, by kind and energy:", "", "```", *lines, "```", ""]
+
+
 def _text(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, dict) and "text" in value:
+        return str(value["text"])
+    if isinstance(value, list):
+        return "; ".join(map(_text, value))
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     if isinstance(value, float):

@@ -1,0 +1,107 @@
+"""Were the reference and the generated showers made under the same selection?
+
+W1 and most other figures depend on a cut on the sum of the cells: a generator that learnt from
+showers of 10 photons and more is not worse for making none of fewer. So whoever compares must
+know, and samples under different cuts are not compared silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caloforge.data import Selection, kind_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from caloforge.data import ShowerSample
+
+
+def own_selection(sample: ShowerSample) -> Selection:
+    """Selection under which the showers of a sample were taken from a larger one."""
+    return Selection.from_dict(sample.provenance.get("selection"))
+
+
+def trained_selection(sample: ShowerSample) -> Selection:
+    """Selection of the showers that the generator of a sample was trained on."""
+    return Selection.from_dict(sample.provenance.get("training selection"))
+
+
+def selection_warnings(
+    reference: ShowerSample, generated: Mapping[str, ShowerSample], *, cut: float = 0.0
+) -> dict[str, str]:
+    """Say of each generated sample how its selection differs from that of the reference.
+
+    Arguments:
+        reference: Full simulation.
+        generated: Generated samples by name.
+        cut: Least sum of the showers that are compared, in all samples.
+
+    Returns:
+        One line for each sample with a difference.
+    """
+    found = {}
+    for name, sample in generated.items():
+        parts = [_sums(reference, sample, cut), _particles(reference, sample)]
+        if any(parts):
+            found[name] = "; ".join(part for part in parts if part)
+    return found
+
+
+def _sums(reference: ShowerSample, sample: ShowerSample, cut: float) -> str:
+    """Compare the ranges of sums."""
+    theirs = _range(own_selection(reference), cut)
+    trained, own = trained_selection(sample), own_selection(sample)
+    ours = _range(trained, max(cut, own.min_sum))
+    if own.max_sum is not None:
+        ours = replace(ours, max_sum=min(own.max_sum, ours.max_sum or np.inf))
+    if ours == theirs or (_untold(sample) and _within(sample, theirs, cut)):
+        return ""
+    low = max(ours.min_sum, theirs.min_sum)
+    cure = "take a reference of the same selection"
+    if ours.max_sum == theirs.max_sum:
+        cure = f"evaluate with --cut {low:g}, or {cure}"
+    how = "of a generator trained on" if trained.needs_sums else "made under"
+    return (
+        f"showers {how} {ours.text()}, compared with a reference of {theirs.text()}: figures "
+        f"depend on this cut; {cure}"
+    )
+
+
+def _untold(sample: ShowerSample) -> bool:
+    """Whether the showers do not say under which selection they were made."""
+    return not {"selection", "training selection"} & sample.provenance.keys()
+
+
+def _within(sample: ShowerSample, selection: Selection, cut: float) -> bool:
+    """Whether all showers that pass the cut are in a range of sums."""
+    sums = sample.showers.sum(axis=1, dtype=np.float64)
+    low, high = selection.min_sum, selection.max_sum or np.inf
+    return bool(((sums < cut) | ((sums >= low) & (sums <= high))).all())
+
+
+def _range(selection: Selection, cut: float) -> Selection:
+    """The part of a selection that is about sums, with a further cut."""
+    low = max(selection.min_sum, cut)
+    upper = selection.max_sum
+    return Selection(min_sum=low, max_sum=None if upper is None else max(upper, low))
+
+
+def _particles(reference: ShowerSample, sample: ShowerSample) -> str:
+    """Count particles of the reference that the generator was not trained on."""
+    trained = trained_selection(sample)
+    about = Selection(energy_gev=trained.energy_gev, kinds=trained.kinds)
+    outside = ~about.rows(reference.particles)
+    n = int(outside.sum())
+    if not n:
+        return ""
+    kinds = sorted(
+        {kind_name(int(pdg)) for pdg in np.unique(reference.particles["pdg"][outside])}
+    )
+    return (
+        f"trained on {about.text()}, compared with {n:,} of {len(outside):,} reference showers "
+        f"outside of that (kinds {', '.join(kinds)}); take a reference of the same selection"
+    )
