@@ -29,7 +29,7 @@ class Defect:
         number = int(np.count_nonzero(wrong))
         if number and self.first is None:
             row = int(np.argmax(wrong))
-            self.first, self.example = start + row, f"{values[row]:.6g}"
+            self.first, self.example = start + row, f"{values[row]:.10g}"
         self.count += number
 
 

@@ -26,6 +26,8 @@ _BETTER = 10.0
 _SIGMAS = 5.0
 _ENERGY_RANGE = 2.0
 _MUONS = (13, -13)
+# Directions that differ, and correlation of direction and shower.
+_DIRECTIONS = 4
 _DIPOLE = 0.2
 
 
@@ -55,6 +57,12 @@ def unevenness(mean: NDArray[np.float64]) -> float:
     return float(mean.var(axis=1).sum()) / total if total > 0 else 0.0
 
 
+def roughness(mean: NDArray[np.float64]) -> float:
+    """Bends of the profiles along layers and rings, of ``(layer, angle, ring)``."""
+    profiles = mean.sum(axis=1)
+    return float(sum(np.abs(np.diff(profiles, 2, axis=axis)).sum() for axis in (0, 1)))
+
+
 def _order(evidence: Evidence, layout: CylinderLayout) -> Iterator[Finding]:
     """Find another nesting of layers, angles and rings: the right one is even in the angle."""
     shapes = {layer.shape for layer in layout.layers if layer.n_cells}
@@ -65,13 +73,15 @@ def _order(evidence: Evidence, layout: CylinderLayout) -> Iterator[Finding]:
         return
     sums = evidence.cells.sums
     sizes = {"layer": len(sums) // (angles * rings), "angle": angles, "ring": rings}
-    uneven = {}
+    uneven, rough = {}, {}
     for order in permutations(sizes):
         cells = sums.reshape([sizes[name] for name in order])
-        axes = [order.index(name) for name in sizes]
-        uneven[order] = unevenness(cells.transpose(axes))
+        mean = cells.transpose([order.index(name) for name in sizes])
+        uneven[order], rough[order] = unevenness(mean), roughness(mean)
     own = uneven["layer", "angle", "ring"]
-    best = min(uneven, key=lambda order: uneven[order])
+    least = min(uneven.values())
+    # Where only layers and rings change places, sectors are as even: profiles tell.
+    best = min((o for o in uneven if uneven[o] < least * 1.001), key=lambda o: rough[o])
     if own > _UNEVEN and own > _BETTER * uneven[best]:
         text = (
             f"cells are stored with {best[2]}s fastest, then {best[1]}s, then {best[0]}s: so "
@@ -112,7 +122,7 @@ def _start_angle(evidence: Evidence, layout: CylinderLayout) -> Iterator[Finding
     centroid = evidence.sample.centroid
     away = centroid[:, 0] + 1j * centroid[:, 1]
     usable = np.isfinite(away) & (np.abs(tilt) > 0)
-    if len(np.unique(tilt[usable])) < _SHOWERS:
+    if usable.sum() < _SHOWERS or len(np.unique(tilt[usable])) < _DIRECTIONS:
         return
     away, tilt = away[usable], tilt[usable]
     scale = np.sqrt(np.sum(np.abs(away) ** 2) * np.sum(np.abs(tilt) ** 2))

@@ -33,6 +33,8 @@ _AIMED = 0.2
 # Impacts in a channel that make one without a hit dead.
 _IMPACTS = 50
 _ROUNDS = 50
+# Of the neighbours: beside a dead region, three of eight are alive.
+_UPPER, _MIDDLE = 0.75, 0.5
 
 
 class Cells(NamedTuple):
@@ -61,14 +63,14 @@ def judge_cells(evidence: Evidence) -> Cells:
     least = np.log(len(hits) / _CHANCE) / _SHARE * repeats
     dead = np.zeros(len(hits), dtype=bool)
     filled = hits.copy()
-    expected = _typical(filled, layout)
     for _ in range(_ROUNDS):  # a dead region is found from its edge inwards
-        more = (hits == 0) & (expected >= least) & ~dead
+        beside = _typical(filled, layout, _UPPER)
+        more = (hits == 0) & (beside >= least) & ~dead
         if not more.any():
             break
         dead |= more
-        filled[dead] = expected[dead]
-        expected = _typical(filled, layout)
+        filled[dead] = beside[dead]
+    expected = _typical(filled, layout, _MIDDLE)
     weak_least = max(least, _WEAK_HITS * repeats)
     weak = (hits > 0) & (hits < _WEAK * expected) & (expected >= weak_least)
     stuck = (hits == n) & (cells.squares * hits <= cells.sums**2 * (1 + 1e-9))
@@ -127,14 +129,13 @@ def _groups(evidence: Evidence, found: Cells) -> Iterator[Finding]:
 
 
 def _typical(
-    hits: NDArray[np.float64], layout: GridLayout | CylinderLayout
+    hits: NDArray[np.float64], layout: GridLayout | CylinderLayout, share: float
 ) -> NDArray[np.float64]:
-    """Median of the neighbours in a grid; of all angles of the same ring in a cylinder."""
+    """Quantile of the neighbours in a grid; median of the same ring's angles in a cylinder."""
     if isinstance(layout, GridLayout):
         if min(layout.cells) < 3:
             return np.full(len(hits), np.nan)
-        around = _neighbours(hits.reshape(layout.cells))
-        return np.asarray(np.nanmedian(around, axis=0)).ravel()
+        return _quantile(_neighbours(hits.reshape(layout.cells)), share).ravel()
     typical = []
     for part in layout.shaped(hits[None]):
         rings = np.full(part.shape[1:], np.nan)
@@ -142,6 +143,18 @@ def _typical(
             rings[:] = np.median(part[0], axis=0)
         typical.append(rings.ravel())
     return np.concatenate(typical)
+
+
+def _quantile(around: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Quantile over the first axis of what is not NaN."""
+    ordered = np.sort(around, axis=0)  # NaN comes last
+    place = share * ((~np.isnan(ordered)).sum(axis=0) - 1)
+    low = np.floor(place).astype(np.int64)
+    lower, upper = (
+        np.take_along_axis(ordered, k[None], axis=0)[0]
+        for k in (low, np.ceil(place).astype(np.int64))
+    )
+    return np.asarray(lower + (place - low) * (upper - lower))
 
 
 def _neighbours(cells: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,7 +186,8 @@ def _hot(evidence: Evidence, repeats: float) -> NDArray[np.bool_]:
         position = evidence.impact_cm
         if np.nanmax(np.abs(position), initial=0.0) > 0:
             return np.zeros(len(hits), dtype=bool)  # off the axis, sectors may differ
-        often, bright = _typical(hits, layout), _typical(np.nan_to_num(mean), layout)
+        often = _typical(hits, layout, _MIDDLE)
+        bright = _typical(np.nan_to_num(mean), layout, _MIDDLE)
         bright[bright == 0] = np.nan
         aimed = np.zeros(len(hits), dtype=bool)
     with np.errstate(invalid="ignore"):

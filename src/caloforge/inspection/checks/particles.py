@@ -44,6 +44,8 @@ def _kinematics(evidence: Evidence) -> Iterator[Finding]:
         )
         cure = f"convert: the file has {reading}" if explained else ""
         yield Finding("error", text, found.off.count, found.off.first, cure)
+    else:
+        yield Finding("ok", f"{found.judged:,} energies agree with momentum and mass to 0.1 %")
     for defect, column, name, share, what in (
         (columns.mass, "mass_mev", "masses", columns.gev, "they are in GeV"),
         (columns.charge, "charge_e", "charges", columns.thirds, "they are in units of e/3"),

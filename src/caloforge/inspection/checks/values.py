@@ -26,11 +26,15 @@ def _cells(evidence: Evidence) -> Iterator[Finding]:
         cells.not_finite, "NaN or infinite", "find what divided by 0; leave the showers out"
     )
     yield from _say(cells.negative, "negative")
+    if not cells.negative.count + cells.not_finite.count:
+        yield Finding("ok", "all cells are finite, and none is below 0")
 
 
 def _counts(evidence: Evidence) -> Iterator[Finding]:
     if evidence.geometry.counts:
         yield from _say(evidence.cells.fraction, "no integer")
+        if not evidence.cells.fraction.count:
+            yield Finding("ok", "all cells are integers")
     else:
         yield Finding("ok", "the detector measures energy: cells need not be integers")
 
