@@ -80,6 +80,26 @@ class TestFile:
             for name in sample.particles.names:
                 np.testing.assert_array_equal(file[name][:], sample.particles[name])
 
+    @pytest.mark.parametrize(
+        ("shuffle", "found"), [(None, False), (True, True), (False, False)]
+    )
+    def test_energies_are_shuffled_on_request(
+        self, tmp_path, toy_cylinder, toy_sample, shuffle, found
+    ):
+        sample = toy_sample(toy_cylinder)
+        write(tmp_path / "s.h5", sample, (0, 33, 80), shuffle=shuffle)
+        with h5py.File(tmp_path / "s.h5") as file, ShowerFile(tmp_path / "s.h5") as ours:
+            assert file["showers"].shuffle == found
+            np.testing.assert_array_equal(file["showers"][:], sample.showers)
+            np.testing.assert_array_equal(ours.read(), sample.showers)
+
+    def test_counts_need_not_be_shuffled(self, tmp_path, sample):
+        write(tmp_path / "s.h5", sample, shuffle=False)
+        with h5py.File(tmp_path / "s.h5") as file, ShowerFile(tmp_path / "s.h5") as ours:
+            assert not file["showers"].shuffle
+            np.testing.assert_array_equal(file["showers"][:], sample.showers)
+            np.testing.assert_array_equal(ours.read(), sample.showers)
+
     def test_hdf5_can_append_to_it(self, tmp_path, sample):
         write(tmp_path / "s.h5", sample)
         with h5py.File(tmp_path / "s.h5", "r+") as file:

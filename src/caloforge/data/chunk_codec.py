@@ -28,7 +28,7 @@ class DamagedChunkError(Exception):
     """A chunk does not hold what it should."""
 
 
-def deflated(plain: NDArray[np.uint8] | bytes, level: int) -> bytes:
+def deflated(plain: NDArray[Any] | bytes, level: int) -> bytes:
     """Compress bytes to a zlib stream.
 
     Arguments:

@@ -36,10 +36,12 @@ class ChunkReader:
     def __init__(self, dataset: h5py.Dataset, threads: Threads) -> None:
         self._dataset = dataset
         self._threads = threads
+        # Asking HDF5 each time would cost more than expanding a chunk.
+        self._id, self._dtype, self._row = dataset.id, dataset.dtype, dataset.shape[1:]
         chunks = dataset.chunks
         self._filters = _filters(dataset)
-        whole = chunks is not None and chunks[1:] == dataset.shape[1:]
-        numbers = dataset.dtype.kind in "iuf"
+        whole = chunks is not None and chunks[1:] == self._row
+        numbers = self._dtype.kind in "iuf"
         self._direct = bool(whole and numbers and self._filters in _OURS)
         self._step = int(chunks[0]) if chunks is not None else _BLOCK_ROWS
         # Requests often end in the middle of a chunk, and the next one goes on there.
@@ -54,7 +56,7 @@ class ChunkReader:
         """
         if not self._direct:
             return np.asarray(self._dataset[start:stop])
-        out = np.empty((max(0, stop - start), *self._dataset.shape[1:]), self._dataset.dtype)
+        out = np.empty((max(0, stop - start), *self._row), self._dtype)
         queue = Queue(self._threads, self._keep)
         for number in range(start // self._step, -(-stop // self._step)):
             first = number * self._step
@@ -71,7 +73,7 @@ class ChunkReader:
             DamagedChunkError: If a chunk is damaged.
             OSError: If HDF5 cannot read.
         """
-        out = np.empty((len(rows), *self._dataset.shape[1:]), self._dataset.dtype)
+        out = np.empty((len(rows), *self._row), self._dtype)
         numbers = rows // self._step
         edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(rows)]
         queue = Queue(self._threads, self._keep)
@@ -99,11 +101,11 @@ class ChunkReader:
         if last is not None and last[0] == number:
             _fill(*last[1:], rows, out)
             return
-        offset = (number * self._step,) + (0,) * (self._dataset.ndim - 1)
-        if self._dataset.id.get_chunk_info_by_coord(offset).byte_offset is None:
+        offset = (number * self._step, *(0 for _ in self._row))
+        if self._id.get_chunk_info_by_coord(offset).byte_offset is None:
             out[:] = self._dataset.fillvalue
             return
-        mask, packed = self._dataset.id.read_direct_chunk(offset)
+        mask, packed = self._id.read_direct_chunk(offset)
         codes = tuple(c for k, c in enumerate(self._filters) if not mask >> k & 1)
         queue.add(self._expand, number, packed, codes, rows, out)
 

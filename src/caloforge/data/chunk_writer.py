@@ -42,7 +42,14 @@ class ChunkWriter:
         self._queue: Queue | None = None
 
     def create(
-        self, name: str, *, width: int | None, rows: int, dtype: DTypeLike, unit: str
+        self,
+        name: str,
+        *,
+        width: int | None,
+        rows: int,
+        dtype: DTypeLike,
+        unit: str,
+        shuffle: bool = True,
     ) -> None:
         """Create a data set, empty.
 
@@ -52,6 +59,7 @@ class ChunkWriter:
             rows: Rows in a chunk.
             dtype: Type of the numbers.
             unit: Goes to the attribute of that name.
+            shuffle: Whether first bytes, second bytes and so on are compressed together.
         """
         row = () if width is None else (width,)
         dataset = self._file.create_dataset(
@@ -62,10 +70,12 @@ class ChunkWriter:
             dtype=dtype,
             compression="gzip",
             compression_opts=self._level,
-            shuffle=True,
+            shuffle=shuffle,
         )
         dataset.attrs["unit"] = unit
-        self._columns.append(_Column(name, dataset, np.empty((rows, *row), dataset.dtype)))
+        self._columns.append(
+            _Column(name, dataset, shuffle, np.empty((rows, *row), dataset.dtype))
+        )
 
     def append(self, values: Mapping[str, NDArray[Any]]) -> None:
         """Append rows to every data set, as many to each; the arrays may change afterwards.
@@ -116,6 +126,7 @@ class _Column:
 
     name: str
     dataset: h5py.Dataset
+    shuffle: bool
     rows: NDArray[Any]
     start: int = 0
     filled: int = 0
@@ -142,7 +153,8 @@ class _Packed(NamedTuple):
 
 def _packed(column: _Column, start: int, n: int, rows: NDArray[Any], level: int) -> _Packed:
     """Compress a chunk."""
-    return _Packed(column, start, n, rows, deflated(shuffled(rows), level))
+    plain = shuffled(rows) if column.shuffle else rows
+    return _Packed(column, start, n, rows, deflated(plain, level))
 
 
 def _write(chunk: _Packed) -> None:

@@ -119,7 +119,10 @@ class ShowerFile:
             )
             self.provenance = self._parsed(provenance or "{}")
             self.created = attribute(self._file, "created")
+            others = (SHOWERS, INCIDENT, CPU_SECONDS)
+            self._columns = tuple(name for name in self._file if name not in others)
             self._check_datasets()
+            self._n_showers = int(self._file[SHOWERS].shape[0])
         except BaseException:
             self.close()
             raise
@@ -148,7 +151,7 @@ class ShowerFile:
     @property
     def n_showers(self) -> int:
         """Number of showers."""
-        return int(self._file[SHOWERS].shape[0])
+        return self._n_showers
 
     @property
     def has_cpu_seconds(self) -> bool:
@@ -165,8 +168,8 @@ class ShowerFile:
 
     def column(self, name: str) -> NDArray[Any]:
         """Return one column of all showers, ``(n,)``, ``incident`` included."""
-        if name != INCIDENT and name not in self._columns():
-            msg = f"{self.path}: found no column '{name}'; known: {', '.join(self._columns())}"
+        if name != INCIDENT and name not in self._columns:
+            msg = f"{self.path}: found no column '{name}'; known: {', '.join(self._columns)}"
             raise DataFormatError(msg)
         return self._rows(name, 0, None)
 
@@ -232,7 +235,7 @@ class ShowerFile:
         that the same showers made again have the same sum.
         """
         digest = hashlib.sha256(self.geometry.to_json().encode())
-        for name in (INCIDENT, *sorted(self._columns())):
+        for name in (INCIDENT, *sorted(self._columns)):
             digest.update(f"\n{name}\n".encode())
             digest.update(_little_endian(self._rows(name, 0, None)))
         digest.update(f"\n{SHOWERS} {self._file[SHOWERS].dtype.str[1:]}\n".encode())
@@ -241,13 +244,9 @@ class ShowerFile:
             digest.update(_little_endian(self._rows(SHOWERS, start, stop)))
         return digest.hexdigest()
 
-    def _columns(self) -> tuple[str, ...]:
-        """Names of the data sets that are particle columns."""
-        return tuple(n for n in self._file if n not in (SHOWERS, INCIDENT, CPU_SECONDS))
-
     def _table(self, rows: slice | NDArray[np.intp]) -> Particles:
         """Read the incident particles of some rows."""
-        columns = {name: self._values(name, rows) for name in self._columns()}
+        columns = {name: self._values(name, rows) for name in self._columns}
         try:
             return Particles(columns, self._values(INCIDENT, rows))
         except DataFormatError as error:
@@ -304,7 +303,7 @@ class ShowerFile:
             if name not in self._file:
                 msg = f"{self.path}: found no data set '{name}'; see docs/shower-file.md"
                 raise DataFormatError(msg)
-        check_names(self._columns(), source=str(self.path))
+        check_names(self._columns, source=str(self.path))
         shape = self._file[SHOWERS].shape
         if len(shape) != 2 or shape[1] != self.geometry.n_cells:
             msg = (

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from caloforge.data.particles import Particles
     from caloforge.geometry import DetectorGeometry
 
-# Measured on the ZN sample, see docs/shower-file.md: half a mebibyte a chunk is as fast and as
-# small as any, and still gives one shower in a millisecond.
+# Measured, see docs/storage.md: half a mebibyte a chunk is about as fast and as small as any,
+# and still gives one shower in a millisecond.
 _CHUNK_BYTES = 512 * 1024
 _COLUMN_ROWS = 4096
 
@@ -57,6 +57,8 @@ class ShowerWriter:
         dtype: Type of the cells; by default uint16 for counts, else float32. Use uint32 for
             counts above 65535.
         compression: gzip level, 1 (fast) to 9 (a quarter smaller, and slower to write).
+        shuffle: Whether HDF5's byte shuffle is applied to the cells before compression; by
+            default to counts and not to energies, see docs/storage.md.
         force: Whether an existing file may be replaced.
         threads: Threads that compress; by default the cores that the process may use, at
             most 8.
@@ -76,6 +78,7 @@ class ShowerWriter:
         provenance: Mapping[str, Any],
         dtype: DTypeLike | None = None,
         compression: int = 1,
+        shuffle: bool | None = None,
         force: bool = False,
         threads: int | None = None,
     ) -> None:
@@ -88,6 +91,7 @@ class ShowerWriter:
             msg = f"compression: found {compression}, expected 1 (fast) to 9 (small)"
             raise ConfigError(msg)
         self._compression = compression
+        self._shuffle = shuffle
         self._threads = Threads(threads)
         self._force = force
         self._stack = ExitStack()
@@ -201,8 +205,16 @@ class ShowerWriter:
                 name, width=None, rows=_COLUMN_ROWS, dtype=column.dtype, unit=unit
             )
         n_cells = self.geometry.n_cells
+        # Small counts are smaller shuffled: their high bytes are 0. Energies are larger, where
+        # most cells are 0: each gap would be told four times.
+        counts = self._dtype.kind != "f"
         rows = max(1, min(_COLUMN_ROWS, _CHUNK_BYTES // (n_cells * self._dtype.itemsize)))
         self._chunks.create(
-            SHOWERS, width=n_cells, rows=rows, dtype=self._dtype, unit=self.geometry.unit
+            SHOWERS,
+            width=n_cells,
+            rows=rows,
+            dtype=self._dtype,
+            unit=self.geometry.unit,
+            shuffle=counts if self._shuffle is None else self._shuffle,
         )
         self._names = tuple(columns)
