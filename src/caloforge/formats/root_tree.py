@@ -57,14 +57,13 @@ class RootSource:
     def __init__(self, path: Path, file: Any, options: ReadOptions) -> None:  # noqa: ANN401
         self._path = path
         note = _note(path, file)
-        if options.mapping is not None:
-            self._mapping = read_mapping(options.mapping)
-        elif note is not None:
+        self._mapping = BranchMapping(others=True)
+        if note is not None:  # it knows better: a mapping is for the other files, or to write
             self._mapping = replace(
                 parse_mapping(note.mapping, source=f"{path} ({SIGN})"), others=True
             )
-        else:
-            self._mapping = BranchMapping(others=True)
+        elif options.mapping is not None:
+            self._mapping = read_mapping(options.mapping)
         self._tree = _tree(path, file, self._mapping)
         self._where = f"{path}: tree '{self._tree.name}'"
         self._branches = self._found_branches()
