@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from caloforge.data import Selection, SplitPlan
 from caloforge.data.features import DEFAULT_CONDITIONS
+from caloforge.data.loading import Loading
 from caloforge.errors import ConfigError, did_you_mean
 from caloforge.models import MODELS
 from caloforge.models.checks import check_choice, check_positive
@@ -46,6 +47,10 @@ class DataConfig:
         centre_on_impact: Show models the cells relative to the cell that was hit (grids).
         reflect: Reflect training showers at random where the geometry has symmetries.
         pair_repeats: Keep repeated showers of a particle in one batch.
+        loading: ``"memory"`` holds all showers, ``"stream"`` reads them while training,
+            ``"auto"`` holds them if they take at most a quarter of the free memory.
+        buffer_mb: MiB of showers in memory at a time where they are streamed.
+        workers: Threads that read and make batches ahead; 0 for none.
     """
 
     train: str = "zn-train"
@@ -63,10 +68,13 @@ class DataConfig:
     centre_on_impact: bool = False
     reflect: bool = False
     pair_repeats: bool = False
+    loading: str = "auto"
+    buffer_mb: int = 256
+    workers: int = 1
 
     def __post_init__(self) -> None:
-        # Both refuse what is out of range.
-        _ = self.split_plan, self.selection
+        # They refuse what is out of range.
+        _ = self.split_plan, self.selection, self.loading_plan
 
     @property
     def split_plan(self) -> SplitPlan:
@@ -79,6 +87,11 @@ class DataConfig:
             fold=self.fold,
             validation_list=self.validation_list,
         )
+
+    @property
+    def loading_plan(self) -> Loading:
+        """How the showers come to training."""
+        return Loading(self.loading, self.buffer_mb, self.workers)
 
     @property
     def selection(self) -> Selection:

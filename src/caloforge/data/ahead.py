@@ -53,6 +53,11 @@ class Background:
     def __init__(self, wanted: bool) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="reader") if wanted else None
 
+    @property
+    def is_thread(self) -> bool:
+        """Whether work is done in the background."""
+        return self._executor is not None
+
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Do some work soon."""
         if self._executor is not None:

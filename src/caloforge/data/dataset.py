@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from caloforge.data.features import ConditionSet
-    from caloforge.data.particles import Particles
     from caloforge.data.shower_file import ShowerSample
     from caloforge.geometry import DetectorGeometry
+
+T = TypeVar("T")
+
+# Showers are held by a GPU if they take at most this share of its free memory.
+GPU_SHARE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +68,16 @@ class ShowerDataset:
         """The detector."""
         return self.sample.geometry
 
-    def particles(self, rows: NDArray[np.int64] | slice) -> Particles:
-        """Return the incident particles of some showers."""
-        return self.sample.particles.select(rows)
-
     def on(self, device: torch.device) -> ShowerDataset:
         """Return the same showers, held by a device; its batches are the same."""
         return replace(self, device=device)
+
+    def held_by(self, device: torch.device) -> ShowerDataset:
+        """Return the same showers, held by a GPU if they take little enough of its memory."""
+        if self.device is not None or device.type != "cuda":
+            return self
+        free, _ = torch.cuda.mem_get_info(device)
+        return self.on(device) if self.sample.showers.nbytes <= GPU_SHARE * free else self
 
     def batch(
         self, rows: NDArray[np.int64], rng: np.random.Generator | None = None
@@ -105,22 +112,33 @@ class ShowerDataset:
             near=near,
         )
 
+    def stream(self, batch_size: int, **options: Any) -> BatchStream:  # noqa: ANN401
+        """Return training batches; options as of `Steps`."""
+        return BatchStream(self, batch_size, **options)
+
+    def in_order(
+        self, size: int, make: Callable[[ShowerDataset, NDArray[np.int64]], T]
+    ) -> Iterator[T]:
+        """Go through the showers in their order.
+
+        Arguments:
+            size: Showers at a time; the last may be fewer.
+            make: What to make of some showers, given as rows of a data set in memory.
+        """
+        for start in range(0, len(self), size):
+            yield make(self, np.arange(start, min(start + size, len(self))))
+
     def _beside(self, array: NDArray[np.float32] | NDArray[np.int64]) -> Tensor:
         """Return an array as a tensor on the device of the cells."""
         tensor = torch.from_numpy(array)
         return tensor if self.device is None else tensor.to(self.device, non_blocking=True)
 
 
-class BatchStream(IterableDataset[ShowerBatch]):
-    """Training batches from one step to another, a pure function of (seed, step).
+@dataclass(frozen=True)
+class Steps:
+    """Which batches are wanted, and how they are made; they are the same for any workers.
 
-    Every epoch visits each shower once, in an order set by (seed, epoch); what is left over at
-    the end of an epoch is dropped. A run that is resumed at step k gets the batches that it
-    would have got. They are the same for any number of workers.
-
-    Arguments:
-        dataset: Training showers.
-        batch_size: Showers a batch; at most the size of the data set.
+    Attributes:
         seed: Seed of order and reflections.
         start: First step.
         stop: One past the last step; ``None`` never stops.
@@ -133,31 +151,38 @@ class BatchStream(IterableDataset[ShowerBatch]):
             computes.
     """
 
-    def __init__(
-        self,
-        dataset: ShowerDataset,
-        batch_size: int,
-        *,
-        seed: int,
-        start: int = 0,
-        stop: int | None = None,
-        pair_repeats: bool = False,
-        rank: int = 0,
-        world_size: int = 1,
-        workers: int = 0,
-        pin: bool = False,
-    ) -> None:
+    seed: int
+    start: int = 0
+    stop: int | None = None
+    pair_repeats: bool = False
+    rank: int = 0
+    world_size: int = 1
+    workers: int = 0
+    pin: bool = False
+
+    def rng(self, step: int) -> np.random.Generator:
+        """Source of the reflections of a batch."""
+        return np.random.default_rng((self.seed, 1, step, self.rank))
+
+
+class BatchStream(IterableDataset[ShowerBatch]):
+    """Training batches from one step to another, a pure function of (seed, step).
+
+    Every epoch visits each shower once, in an order set by (seed, epoch); what is left over at
+    the end of an epoch is dropped. A run that is resumed at step k gets the batches that it
+    would have got.
+
+    Arguments:
+        dataset: Training showers.
+        batch_size: Showers a batch; at most the size of the data set.
+        options: As of `Steps`.
+    """
+
+    def __init__(self, dataset: ShowerDataset, batch_size: int, **options: Any) -> None:  # noqa: ANN401
         super().__init__()
         self.dataset = dataset
         self.batch_size = min(batch_size, len(dataset))
-        self.seed = seed
-        self.start = start
-        self.stop = stop
-        self.pair_repeats = pair_repeats
-        self.rank = rank
-        self.world_size = world_size
-        self.workers = workers
-        self.pin = pin
+        self.steps = Steps(**options)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -166,34 +191,36 @@ class BatchStream(IterableDataset[ShowerBatch]):
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Order of the showers in one epoch, ``(showers,)``."""
-        rng = np.random.default_rng((self.seed, 0, epoch))
-        if not self.pair_repeats:
+        rng = np.random.default_rng((self.steps.seed, 0, epoch))
+        if not self.steps.pair_repeats:
             return rng.permutation(len(self.dataset))
         incident = self.dataset.sample.particles.incident
         _, group = np.unique(incident, return_inverse=True)
         rank = rng.permutation(group.max() + 1)[group]
-        return np.lexsort((rng.random(len(group)), rank))
+        order: NDArray[np.int64] = np.lexsort((rng.random(len(group)), rank))
+        return order
 
     def __iter__(self) -> Iterator[ShowerBatch]:
         """Yield the batches of the steps from `start` to `stop`."""
-        yield from ahead(self._jobs(), self.workers)
+        yield from ahead(self._jobs(), self.steps.workers)
 
     def _jobs(self) -> Iterator[Callable[[], ShowerBatch]]:
         """What makes each batch."""
-        step, epoch = self.start, -1
-        while self.stop is None or step < self.stop:
+        steps = self.steps
+        step, epoch = steps.start, -1
+        while steps.stop is None or step < steps.stop:
             if step // self.steps_per_epoch != epoch:
                 epoch = step // self.steps_per_epoch
                 order = self.order(epoch)
             first = step % self.steps_per_epoch * self.batch_size
             rows = order[first : first + self.batch_size]
-            rng = np.random.default_rng((self.seed, 1, step, self.rank))
-            yield partial(self._made, rows[self.rank :: self.world_size], rng)
+            share = rows[steps.rank :: steps.world_size]
+            yield partial(self._made, share, steps.rng(step))
             step += 1
 
     def _made(self, rows: NDArray[np.int64], rng: np.random.Generator) -> ShowerBatch:
         batch = self.dataset.batch(rows, rng)
-        return pinned(batch) if self.pin else batch
+        return pinned(batch) if self.steps.pin else batch
 
 
 def pinned(batch: ShowerBatch) -> ShowerBatch:

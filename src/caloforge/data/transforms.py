@@ -72,26 +72,63 @@ class FarLight:
             particles: Incident particles of the training showers.
             showers: Their cells in the detector's order, ``(n, cell)``.
         """
-        light: dict[int, NDArray[np.float64]] = {}
-        n_bins = len(_FAR_BINS)
-        for start in range(0, len(particles) if frame.centre_on_impact else 0, 1024):
-            part = particles.select(slice(start, start + 1024))
-            cells = np.take_along_axis(showers[start : start + 1024], frame.order(part), axis=1)
-            which = np.searchsorted(_FAR_BINS, frame.distance(part), side="right") - 1
-            exposure = np.broadcast_to(part["energy_gev"][:, None], which.shape)
-            far = ~frame.near(part)
-            for pdg in (0, *np.unique(part["pdg"]).tolist()):
-                chosen = far & ((part["pdg"] == pdg) | (pdg == 0))[:, None]
-                sums = [
-                    np.bincount(which[chosen], weights=values[chosen], minlength=n_bins)
-                    for values in (cells, exposure)
-                ]
-                light[pdg] = light.get(pdg, np.zeros((2, n_bins))) + np.stack(sums)
+        fit = FarLightFit(frame)
+        fit.add(particles, showers)
+        return fit.light()
+
+
+class FarLightFit:
+    """Measures far light piece by piece.
+
+    Arguments:
+        frame: The model's frame of cells.
+    """
+
+    def __init__(self, frame: CellFrame) -> None:
+        self._frame = frame
+        self._sums: dict[int, NDArray[np.float64]] = {}
+
+    def add(self, particles: Particles, showers: NDArray[Any]) -> None:
+        """Take in training showers, ``(n, cell)`` in the detector's order."""
+        for start in range(0, len(particles) if self._frame.centre_on_impact else 0, 1024):
+            rows = slice(start, start + 1024)
+            self._add(particles.select(rows), showers[rows])
+
+    def _add(self, particles: Particles, showers: NDArray[Any]) -> None:
+        geometry, n_bins = self._frame.geometry, len(_FAR_BINS)
+        layout = geometry.layout
+        if not isinstance(layout, GridLayout):  # unreachable: checked by the frame
+            raise TypeError
+        size = layout.cells
+        places = self._frame.places(particles, layout)
+        # Lines of cells: whether they are far, their number in the detector, and their bin.
+        near = [(p >= 0) & (p < n) for p, n in zip(places, size, strict=True)]
+        lines = [p % n for p, n in zip(places, size, strict=True)]
+        bins = [
+            np.searchsorted(_FAR_BINS, np.abs(p - p[:, n // 2, None]), "right") - 1
+            for p, n in zip(lines, size, strict=True)
+        ]
+        # Few cells are far: all else is done for them alone.
+        rows, i, j = np.nonzero(~(near[0][:, :, None] & near[1][:, None, :]))
+        cells = showers[rows, lines[0][rows, i] * size[1] + lines[1][rows, j]]
+        which = np.maximum(bins[0][rows, i], bins[1][rows, j])
+        exposure = particles["energy_gev"][rows]
+        kinds = particles["pdg"][rows]
+        for pdg in (0, *np.unique(particles["pdg"]).tolist()):
+            chosen = slice(None) if pdg == 0 else kinds == pdg
+            sums = [
+                np.bincount(which[chosen], weights=values[chosen], minlength=n_bins)
+                for values in (cells, exposure)
+            ]
+            self._sums[pdg] = self._sums.get(pdg, np.zeros((2, n_bins))) + np.stack(sums)
+
+    def light(self) -> FarLight:
+        """Return what was measured."""
         per_gev = {
             pdg: tuple((cells / np.maximum(exposure, 1e-300)).tolist())
-            for pdg, (cells, exposure) in light.items()
+            for pdg, (cells, exposure) in self._sums.items()
         }
-        return cls(_FAR_BINS, {0: (0.0,) * n_bins} | per_gev)
+        return FarLight(_FAR_BINS, {0: (0.0,) * len(_FAR_BINS)} | per_gev)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from lightning import LightningModule
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from caloforge.data.dataset import BatchStream
+from caloforge.data.dataset import ShowerDataset
 from caloforge.errors import ConfigError, DataFormatError, TrainingError
 from caloforge.losses.energy import energy_score
 from caloforge.losses.one_dimensional import wasserstein_1d
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from caloforge.config import TrainConfig
-    from caloforge.data.dataset import ShowerDataset
+    from caloforge.data.dataset import BatchStream
+    from caloforge.data.stream import PooledStream, StreamedShowers
     from caloforge.data.transforms import CellFrame
     from caloforge.training.validation import ValidationBatch
     from caloforge.types import ShowerBatch, TrainableGenerator
@@ -50,18 +51,21 @@ class PhaseTraining(LightningModule):
         frame: The model's frame of cells.
         config: The ``[train]`` table.
         seed: Seed of the run.
+        pair_repeats: Keep repeated showers of a particle in one batch.
+        workers: Threads that make batches ahead.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        train: ShowerDataset,
-        validation: ShowerDataset,
+        train: ShowerDataset | StreamedShowers,
+        validation: ShowerDataset | StreamedShowers,
         frame: CellFrame,
         config: TrainConfig,
         seed: int,
         *,
         pair_repeats: bool = False,
+        workers: int = 0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -70,6 +74,7 @@ class PhaseTraining(LightningModule):
         self.config = config
         self.seed = seed
         self.pair_repeats = pair_repeats
+        self.workers = workers
         self.train_data = train
         self.validation_data = ValidationSet(validation, frame, config.batch_size)
         per_epoch = self._stream(0).steps_per_epoch / config.accumulate
@@ -97,9 +102,8 @@ class PhaseTraining(LightningModule):
         """Optimiser steps made so far."""
         return int(self.get_buffer("steps_done").item())
 
-    def _stream(self, start: int, stop: int | None = None) -> BatchStream:
-        return BatchStream(
-            self.train_data,
+    def _stream(self, start: int, stop: int | None = None) -> BatchStream | PooledStream:
+        return self.train_data.stream(
             self.config.batch_size,
             seed=self.seed,
             start=start,
@@ -107,10 +111,14 @@ class PhaseTraining(LightningModule):
             pair_repeats=self.pair_repeats,
             rank=self.global_rank,
             world_size=self.config.devices,
+            workers=self.workers,
+            pin=self.device.type == "cuda",
         )
 
     def train_dataloader(self) -> DataLoader[ShowerBatch]:
         """Batches of the next round."""
+        if isinstance(self.train_data, ShowerDataset):
+            self.train_data = self.train_data.held_by(self.device)
         start = self.step()
         stop = min(start + self.round_steps, self.total_steps)
         accumulate = self.config.accumulate

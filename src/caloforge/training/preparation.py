@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data.checks import check_showers
 from caloforge.data.dataset import ShowerDataset
 from caloforge.data.features import ConditionSet
 from caloforge.data.partition import partition
 from caloforge.data.sample import resolve
-from caloforge.data.shower_file import ShowerFile, read_showers
+from caloforge.data.shower_file import ShowerFile, ShowerSample
 from caloforge.data.split_record import SplitRecord, split_record
+from caloforge.data.stream_fits import fit_light, stored
 from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.nn import ShowerSpec
+from caloforge.training.streaming import streamed_sides
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from caloforge.config import RunConfig
+    from caloforge.data.split import Split
+    from caloforge.data.stream import StreamedShowers
+    from caloforge.types import ShowerBatch
 
 # Showers from which the mean response is taken, where training starts.
 _FOR_MEAN = 4096
@@ -37,54 +43,102 @@ class Prepared:
         record: How the showers were selected and split.
     """
 
-    train: ShowerDataset
-    validation: ShowerDataset
+    train: ShowerDataset | StreamedShowers
+    validation: ShowerDataset | StreamedShowers
     frame: CellFrame
     spec: ShowerSpec
     data: dict[str, Any]
     record: SplitRecord
 
 
-def prepare(run: RunConfig) -> Prepared:
-    """Read, check and split the showers of a run, and fit transforms on the training side.
+def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
+    """Check and split the showers of a run, and fit transforms on the training side.
+
+    Arguments:
+        run: The run.
+        loading: ``"memory"`` or ``"stream"``, if that was decided before; the memory that is
+            free may have changed since.
 
     Raises:
         DataFormatError: If the file is unusable or too small to be split.
-        ConfigError: If the conditions or transforms do not fit it.
+        ConfigError: If the conditions or transforms do not fit it, or a pool of streamed
+            showers is too small.
     """
     path = resolve(run.data.train)
-    sample = read_showers(path)
-    check_showers(sample.showers, sample.geometry, source=str(path))
     plan, selection = run.data.split_plan, run.data.selection
-    split = partition(sample, plan, selection)
-    record = split_record(sample, plan, selection, split)
-    train, validation = sample.select(split.train), sample.select(split.validation)
-    conditions = ConditionSet.fit(run.data.conditions, train.particles, sample.geometry)
-    datasets = [
-        ShowerDataset(side, conditions, run.data.centre_on_impact, run.data.reflect)
-        for side in (train, validation)
-    ]
-    rng = np.random.default_rng((run.seed, 2))
-    some = rng.permutation(len(train))[:_FOR_MEAN]
-    spec = ShowerSpec.of(sample.geometry, conditions.dim, batch=datasets[0].batch(some, rng))
-    frame = CellFrame(sample.geometry, run.data.centre_on_impact)
-    light = FarLight.fit(frame, train.particles, train.showers)
-    frame = replace(frame, far_light=light)
     with ShowerFile(path) as file:
-        digest = file.sha256()
-    data = {
-        "source": run.data.train,
-        "sha256": digest,
-        "showers": len(sample),
-        "training showers": len(train),
-        "training particles": len(np.unique(train.particles.incident)),
-        "validation showers": len(validation),
-        "validation particles": len(np.unique(validation.particles.incident)),
-        **record.as_dict(),
-        "full simulation": {
-            key: value
-            for key, value in sample.provenance.items()
-            if isinstance(value, (str, int, float))
-        },
-    }
-    return Prepared(datasets[0], datasets[1], frame, spec, data, record)
+        split = partition(file, plan, selection)
+        record = split_record(file, plan, selection, split)
+        n_bytes = sum(map(len, split)) * stored(path).row_bytes
+        mode = loading or run.data.loading_plan.decided(n_bytes, processes=run.train.devices)
+        frame = CellFrame(file.geometry, run.data.centre_on_impact)
+        rng = np.random.default_rng((run.seed, 2))
+        some = rng.permutation(len(split.train))[:_FOR_MEAN]
+        train: ShowerDataset | StreamedShowers
+        validation: ShowerDataset | StreamedShowers
+        if mode == "memory":
+            train, validation = _held_sides(run, file, split)
+            batch = train.batch(some, rng)
+            sample = train.sample
+            light = FarLight.fit(frame, sample.particles, sample.showers)
+        else:
+            train, validation = streamed_sides(run, file, split)
+            batch = _batch_of(train, file, some, rng)
+            light = fit_light(file, split.train, frame, rng)
+        spec = ShowerSpec.of(file.geometry, train.conditions.dim, batch=batch)
+        incident = file.column("incident")
+        data = {
+            "source": run.data.train,
+            "sha256": file.sha256(),
+            "showers": len(file),
+            "training showers": len(train),
+            "training particles": len(np.unique(incident[split.train])),
+            "validation showers": len(validation),
+            "validation particles": len(np.unique(incident[split.validation])),
+            "loading": mode,
+            **record.as_dict(),
+            "full simulation": {
+                key: value
+                for key, value in file.provenance.items()
+                if isinstance(value, (str, int, float))
+            },
+        }
+    return Prepared(train, validation, replace(frame, far_light=light), spec, data, record)
+
+
+def _held_sides(
+    run: RunConfig, file: ShowerFile, split: Split
+) -> tuple[ShowerDataset, ShowerDataset]:
+    """Read both sides into memory."""
+    samples = [held(file, rows) for rows in split]
+    names = run.data.conditions
+    conditions = ConditionSet.fit(names, samples[0].particles, file.geometry)
+    train, validation = (
+        ShowerDataset(sample, conditions, run.data.centre_on_impact, run.data.reflect)
+        for sample in samples
+    )
+    return train, validation
+
+
+def held(file: ShowerFile, rows: NDArray[np.int64]) -> ShowerSample:
+    """Read some rows of a file into memory."""
+    cpu_seconds = file.cpu_seconds()
+    return ShowerSample(
+        particles=file.particles_at(rows),
+        showers=file.read_rows(rows),
+        geometry=file.geometry,
+        cpu_seconds=None if cpu_seconds is None else cpu_seconds[rows],
+        provenance=file.provenance,
+        source=str(file.path),
+    )
+
+
+def _batch_of(
+    train: StreamedShowers,
+    file: ShowerFile,
+    rows: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> ShowerBatch:
+    """Read a batch of some training showers, in any order."""
+    positions, where = np.unique(rows, return_inverse=True)
+    return train.read(file, positions).batch(where, rng)

@@ -72,7 +72,7 @@ def train(
         _check_same(run, folder)
     if run.train.threads > 0:
         torch.set_num_threads(run.train.threads)
-    prepared = prepare(run)
+    prepared = prepare(run, loading=_loading(folder) if resume else "")
     torch.manual_seed(run.seed)
     model = build_model(run, prepared.spec)
     if resume:
@@ -90,6 +90,7 @@ def train(
         run.train,
         run.seed,
         pair_repeats=run.data.pair_repeats,
+        workers=run.data.workers,
     )
     keeper = RoundKeeper(checkpoint, run.train.patience)
     if resume:
@@ -212,6 +213,15 @@ def _check_data(data: dict[str, Any], folder: Path) -> None:
     if not listed:
         msg = f"{folder}: data.validation_list has changed since the run began; train anew"
         raise ConfigError(msg)
+
+
+def _loading(folder: Path) -> str:
+    """How a run that is resumed got its showers: the memory may be another one today."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        return str(manifest["data"].get("loading", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""  # it is refused when the showers are compared
 
 
 def _write_start(folder: Path, run: RunConfig, prepared: Prepared) -> None:

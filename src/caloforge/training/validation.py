@@ -8,12 +8,15 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
+from caloforge.data.dataset import ShowerDataset
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
-    from caloforge.data.dataset import ShowerDataset
+    from caloforge.data.stream import StreamedShowers
     from caloforge.data.transforms import CellFrame
     from caloforge.types import ShowerBatch
 
@@ -48,29 +51,37 @@ class ValidationSet(IterableDataset[ValidationBatch]):
         batch_size: Showers a batch.
     """
 
-    def __init__(self, dataset: ShowerDataset, frame: CellFrame, batch_size: int) -> None:
+    def __init__(
+        self,
+        dataset: ShowerDataset | StreamedShowers,
+        frame: CellFrame,
+        batch_size: int,
+    ) -> None:
         super().__init__()
         self.dataset = dataset
         self.batch_size = batch_size
-        geometry = dataset.sample.geometry
-        channels = geometry.channels()
-        self.masks = torch.from_numpy(channels.masks.astype(np.float32))
-        self.reference_sums = torch.from_numpy(
-            channels.sums(dataset.sample.showers).astype(np.float32)
-        )
         self.frame = frame
+        channels = dataset.geometry.channels()
+        self.masks = torch.from_numpy(channels.masks.astype(np.float32))
+        if isinstance(dataset, ShowerDataset):
+            sums = channels.sums(dataset.sample.showers)
+        else:
+            pieces = dataset.in_order(batch_size, lambda some, _: some.sample.showers)
+            sums = np.concatenate([channels.sums(showers) for showers in pieces])
+        self.reference_sums = torch.from_numpy(sums.astype(np.float32))
 
     def __iter__(self) -> Iterator[ValidationBatch]:
         """Yield every shower once."""
-        for start in range(0, len(self.dataset), self.batch_size):
-            rows = np.arange(start, min(start + self.batch_size, len(self.dataset)))
-            particles = self.dataset.sample.particles.select(rows)
-            batch = self.dataset.batch(rows)
-            yield ValidationBatch(
-                batch,
-                torch.from_numpy(np.array(self.frame.order(particles))),
-                self.masks,
-                torch.from_numpy(
-                    self.frame.completed(np.zeros(batch.showers.shape, np.float32), particles)
-                ),
-            )
+        yield from self.dataset.in_order(self.batch_size, self._made)
+
+    def _made(self, dataset: ShowerDataset, rows: NDArray[np.int64]) -> ValidationBatch:
+        particles = dataset.sample.particles.select(rows)
+        batch = dataset.batch(rows)
+        return ValidationBatch(
+            batch,
+            torch.from_numpy(np.array(self.frame.order(particles))),
+            self.masks,
+            torch.from_numpy(
+                self.frame.completed(np.zeros(batch.showers.shape, np.float32), particles)
+            ),
+        )
