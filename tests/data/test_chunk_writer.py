@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import pairwise
 
 import h5py
@@ -93,6 +94,14 @@ class TestFile:
             np.testing.assert_array_equal(file["showers"][:], sample.showers)
             np.testing.assert_array_equal(ours.read(), sample.showers)
 
+    @pytest.mark.parametrize("compression", [1, 6])
+    def test_energies_at_all_levels(self, tmp_path, toy_cylinder, toy_sample, compression):
+        sample = toy_sample(toy_cylinder)
+        write(tmp_path / "s.h5", sample, (0, 80), compression=compression)
+        with h5py.File(tmp_path / "s.h5") as file, ShowerFile(tmp_path / "s.h5") as ours:
+            np.testing.assert_array_equal(file["showers"][:], sample.showers)
+            np.testing.assert_array_equal(ours.read(), sample.showers)
+
     def test_counts_need_not_be_shuffled(self, tmp_path, sample):
         write(tmp_path / "s.h5", sample, shuffle=False)
         with h5py.File(tmp_path / "s.h5") as file, ShowerFile(tmp_path / "s.h5") as ours:
@@ -167,3 +176,25 @@ class TestFailure:
         ):
             write_and_fail(tmp_path / "s.h5", sample, (file.particles(0, 1), wrong), threads)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_memory_does_not_grow_with_the_file(tmp_path, threads):
+    whole = load_sample("zn-test")
+    peaks = []
+    for pieces in (8, 20):  # of 8.5 MB
+        tracemalloc.start()
+        with ShowerWriter(
+            tmp_path / "s.h5", whole.geometry, provenance={}, force=True, threads=threads
+        ) as writer:
+            for _ in range(pieces):
+                writer.append(whole.particles, whole.showers)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < 60e6
+    with ShowerFile(tmp_path / "s.h5", threads=threads) as file:
+        tracemalloc.start()
+        for start in range(0, len(file), 500):
+            file.read(start, start + 500)
+        assert tracemalloc.get_traced_memory()[1] < 30e6
+        tracemalloc.stop()
