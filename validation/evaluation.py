@@ -17,8 +17,10 @@ import argparse
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from caloforge.data import ShowerSample
+if TYPE_CHECKING:
+    from caloforge.data import ShowerSample
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "evaluation"
@@ -108,37 +110,26 @@ def evaluate(detector: str, work: Path) -> None:
 
 
 def through_challenge_layout(sample: ShowerSample, path: Path) -> ShowerSample:
-    """Write showers as the CaloChallenge does, energies and voxels in MeV, and read them."""
-    import h5py
+    """Write and read showers as the CaloChallenge does: energies and voxels are left."""
+    from dataclasses import replace
+
     import numpy as np
 
-    from caloforge.data import Particles
+    from caloforge.data import Particles, ShowerWriter, read_showers
+    from caloforge.formats.conversion import convert
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        energy = 1000 * sample.particles["energy_gev"]
-        file.create_dataset("incident_energies", data=energy[:, None])
-        file.create_dataset("showers", data=sample.showers, compression="gzip")
-    with h5py.File(path, "r") as file:
-        energy = file["incident_energies"][:, 0] / 1000
-        showers = file["showers"][:]
-    zero = np.zeros_like(energy)
-    columns = {
-        "pdg": np.full(energy.size, 11),  # data set 2 is of electrons
-        "energy_gev": energy,
-        "x_cm": zero,
-        "y_cm": zero,
-        "z_cm": zero,
-        "px_gev": zero,
-        "py_gev": zero,
-        "pz_gev": energy,
-        "mass_mev": np.full(energy.size, 0.51099895),
-        "charge_e": np.full(energy.size, -1.0),
-    }
-    return ShowerSample(
-        particles=Particles(columns, np.unique(energy, return_inverse=True)[1]),
-        showers=showers,
-        geometry=sample.geometry,
+    ours = path.with_suffix(".h5")
+    with ShowerWriter(ours, sample.geometry, provenance=sample.provenance, force=True) as file:
+        file.append(sample.particles, sample.showers)
+    convert([ours], path, force=True)
+    convert([path], ours, force=True)
+    back = read_showers(ours)
+    # Numbered by energy, so that bootstraps of equal seeds stay what they were.
+    incident = np.unique(back.particles["energy_gev"], return_inverse=True)[1]
+    return replace(
+        back,
+        particles=Particles(back.particles.columns, incident),
         cpu_seconds=sample.cpu_seconds,
         provenance={"layout": "CaloChallenge", **sample.provenance},
         source=sample.source,
