@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import Selection
+from caloforge.data.selection import told_selection
 from caloforge.errors import ConfigError
 
 NUMBERS = st.integers(0, 60)
@@ -62,6 +63,12 @@ class TestRows:
             assert not both.any()
         else:
             np.testing.assert_array_equal(narrowed.rows(sample.particles, sums), both)
+
+    def test_narrowed_knows_names_and_codes(self):
+        both = Selection(kinds=("2112", "22")).narrowed(Selection(kinds=("n", "pi+")))
+        assert both.kinds == ("2112",)
+        with pytest.raises(ConfigError, match="found gamma of showers that are of n alone"):
+            Selection(kinds=("gamma",)).narrowed(Selection(kinds=("n",)))
 
     def test_bounds_belong_to_it(self, sample):
         sums = np.arange(len(sample))
@@ -128,3 +135,33 @@ class TestRecord:
     def test_nonsense_is_refused(self, wrong, message):
         with pytest.raises(ConfigError, match=message):
             Selection(**wrong)
+
+
+class TestTold:
+    CUT, FINER = Selection(min_sum=10), Selection(min_sum=10, kinds=("n",))
+
+    def test_nothing_is_told(self):
+        for provenance in ({}, {"selection": {}}, {"source": "a file"}, {"source": {"a": {}}}):
+            assert told_selection(provenance) is None
+
+    def test_all_showers_is_something_told(self):
+        assert told_selection({"selection": Selection().as_dict()}) == Selection()
+
+    def test_a_converted_file_adds_up(self):
+        first = {"selection": self.CUT.as_dict(), "simulation": "toy"}
+        second = {"selection": Selection(kinds=("n",)).as_dict(), "source": first}
+        assert told_selection(second) == self.FINER
+        assert told_selection({"selection": {}, "source": second}) == self.FINER
+
+    @pytest.mark.parametrize(("other", "expected"), [(CUT, CUT), (FINER, None)])
+    def test_several_inputs_count_where_they_agree(self, other, expected):
+        inputs = {"a": {"selection": self.CUT.as_dict()}, "b": {"selection": other.as_dict()}}
+        assert told_selection({"selection": {}, "source": inputs}) == expected
+        inputs["c"] = {"simulation": "toy"}
+        assert told_selection({"source": inputs}) is None
+
+    def test_training_selection_survives_a_conversion(self):
+        made = {"training selection": self.CUT.as_dict()}
+        provenance = {"selection": {}, "source": {"fast.h5": made}}
+        assert told_selection(provenance, "training selection") == self.CUT
+        assert told_selection(provenance) is None

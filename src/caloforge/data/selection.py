@@ -114,7 +114,7 @@ class Selection:
         return not self.kinds or str(pdg) in self.kinds or kind_name(pdg) in self.kinds
 
     def narrowed(self, other: Selection) -> Selection:
-        """Return the selection of what passes both; kinds must be written alike.
+        """Return the selection of what passes both.
 
         Raises:
             ConfigError: If nothing can pass both.
@@ -123,7 +123,8 @@ class Selection:
         ranges = [s.energy_gev for s in (self, other) if s.energy_gev is not None]
         kinds = self.kinds or other.kinds
         if self.kinds and other.kinds:
-            kinds = tuple(kind for kind in self.kinds if kind in other.kinds)
+            theirs = set(map(_kind, other.kinds))
+            kinds = tuple(kind for kind in self.kinds if _kind(kind) in theirs)
             if not kinds:
                 msg = (
                     f"selection kinds: found {', '.join(self.kinds)} of showers that are of "
@@ -182,6 +183,38 @@ class Selection:
         if self.kinds:
             parts.append(f"kinds {', '.join(self.kinds)}")
         return "; ".join(parts) or "all showers"
+
+
+def told_selection(provenance: Mapping[str, Any], key: str = "selection") -> Selection | None:
+    """Return the selection that a provenance tells of, ``None`` if it tells of none.
+
+    A file that was converted keeps the provenance of what it was made of under ``source``: one
+    table, or one for each of several inputs. What all of them tell counts as well.
+
+    Arguments:
+        provenance: As stored with showers.
+        key: ``"selection"``: under which they were taken from a larger file.
+            ``"training selection"``: that of the showers that their generator was trained on.
+    """
+    own = Selection.from_dict(provenance[key]) if provenance.get(key) else None
+    source = provenance.get("source")
+    before = told_selection(source, key) if isinstance(source, Mapping) else None
+    if before is None and isinstance(source, Mapping):
+        inputs = [table for table in source.values() if isinstance(table, Mapping)]
+        told = [told_selection(table, key) for table in inputs]
+        alike = told and all(one == told[0] for one in told)
+        before = told[0] if alike and len(inputs) == len(source) else None
+    if own is None or before is None:
+        return own or before
+    try:
+        return own.narrowed(before)
+    except ConfigError:
+        return own
+
+
+def _kind(text: str) -> str:
+    """Name of a kind that is given by name or code."""
+    return kind_name(int(text)) if text.removeprefix("-").isdecimal() else text
 
 
 def _is_range(bounds: Sequence[float]) -> bool:

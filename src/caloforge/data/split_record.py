@@ -11,7 +11,7 @@ import numpy as np
 from caloforge.data.balance import BalanceRow, balance_lines, balance_of
 from caloforge.data.partition import first_row
 from caloforge.data.sample import resolve
-from caloforge.data.selection import Selection
+from caloforge.data.selection import Selection, told_selection
 from caloforge.data.shower_file import ShowerFile, ShowerSample
 from caloforge.data.validation_list import read_validation_list
 
@@ -89,7 +89,7 @@ def split_record(
         ConfigError: If the run selects nothing that the file was made of.
     """
     rows = balance_of(source, split)
-    before = Selection.from_dict(source.provenance.get("selection"))
+    before = told_selection(source.provenance) or Selection()
     digest = ""
     if plan.validation_list:
         digest = hashlib.sha256(resolve(plan.validation_list).read_bytes()).hexdigest()

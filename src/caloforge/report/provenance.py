@@ -58,6 +58,7 @@ def record(
         sample: The showers.
         sha256: Checksums by source, of those that were read; ``None`` if nothing was.
     """
+    trained = trained_selection(sample)
     read = sha256 is not None and sample.source in sha256
     return {
         "role": role,
@@ -66,11 +67,7 @@ def record(
         "sha256": sha256[sample.source] if sha256 is not None and read else None,
         "n_showers": len(sample),
         "selection": own_selection(sample).text(),
-        "trained_under": (
-            trained_selection(sample).text()
-            if "training selection" in sample.provenance
-            else None
-        ),
+        "trained_under": None if trained is None else trained.text(),
         "attributes": json.loads(json.dumps(sample.provenance, default=_as_plain)),
     }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.data import Selection, kind_name
+from caloforge.data.selection import told_selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 
 def own_selection(sample: ShowerSample) -> Selection:
     """Selection under which the showers of a sample were taken from a larger one."""
-    return Selection.from_dict(sample.provenance.get("selection"))
+    return told_selection(sample.provenance) or Selection()
 
 
-def trained_selection(sample: ShowerSample) -> Selection:
-    """Selection of the showers that the generator of a sample was trained on."""
-    return Selection.from_dict(sample.provenance.get("training selection"))
+def trained_selection(sample: ShowerSample) -> Selection | None:
+    """Selection of the showers that the generator of a sample was trained on, if known."""
+    return told_selection(sample.provenance, "training selection")
 
 
 def selection_warnings(
@@ -54,7 +55,7 @@ def selection_warnings(
 def _sums(reference: ShowerSample, sample: ShowerSample, cut: float) -> str:
     """Compare the ranges of sums."""
     theirs = _range(own_selection(reference), cut)
-    trained, own = trained_selection(sample), own_selection(sample)
+    trained, own = trained_selection(sample) or Selection(), own_selection(sample)
     ours = _range(trained, max(cut, own.min_sum))
     if own.max_sum is not None:
         ours = replace(ours, max_sum=min(own.max_sum, ours.max_sum or np.inf))
@@ -73,7 +74,7 @@ def _sums(reference: ShowerSample, sample: ShowerSample, cut: float) -> str:
 
 def _untold(sample: ShowerSample) -> bool:
     """Whether the showers do not say under which selection they were made."""
-    return not {"selection", "training selection"} & sample.provenance.keys()
+    return trained_selection(sample) is None and not own_selection(sample).active
 
 
 def _within(sample: ShowerSample, selection: Selection, cut: float) -> bool:
@@ -92,7 +93,7 @@ def _range(selection: Selection, cut: float) -> Selection:
 
 def _particles(reference: ShowerSample, sample: ShowerSample) -> str:
     """Count particles of the reference that the generator was not trained on."""
-    trained = trained_selection(sample)
+    trained = trained_selection(sample) or Selection()
     about = Selection(energy_gev=trained.energy_gev, kinds=trained.kinds)
     outside = ~about.rows(reference.particles)
     n = int(outside.sum())
