@@ -26,7 +26,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
+from caloforge.data import read_showers
 from caloforge.errors import DataFormatError
+from caloforge.formats.conversion import convert
 from caloforge.formats.format import ReadOptions
 from caloforge.formats.pickles import FORMAT, pickle_kind, refuse_pickle
 
@@ -293,6 +295,10 @@ def test_script_turns_a_warsaw_pickle_into_parquet(tmp_path) -> None:
     np.testing.assert_array_equal(table["energy_gev"].to_numpy(), columns["Energy"])
     np.testing.assert_array_equal(table["pdg"].to_numpy(), columns["Pdg"])
     assert table["showers"].to_pylist() == showers.reshape(5, -1).tolist()
+    convert([tmp_path / "out.parquet"], tmp_path / "out.h5", options=ReadOptions(geometry="zn"))
+    sample = read_showers(tmp_path / "out.h5")
+    np.testing.assert_array_equal(sample.showers, showers.reshape(5, -1))
+    np.testing.assert_array_equal(sample.particles["mass_mev"], columns["mass"])
 
 
 def test_script_turns_any_arrays_into_npz(tmp_path) -> None:

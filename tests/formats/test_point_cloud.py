@@ -259,6 +259,17 @@ def test_files_of_ours_that_another_program_changed(tmp_path) -> None:
     assert "energies: taken as total energies" in source.conversions
 
 
+def test_another_mesh_is_said(tmp_path) -> None:
+    sample = load_sample("cylinder-test").select(slice(0, 3))
+    write(tmp_path / "a.h5", sample.geometry, sample.particles, sample.showers)
+    showers, _, _, source = read(tmp_path / "a.h5", geometry="cylinder-fine")
+    assert source.conversions[0] == (
+        "geometry 'cylinder', with a point in the middle of each cell, "
+        "replaced by 'cylinder-fine'"
+    )
+    np.testing.assert_allclose(showers.sum(), sample.showers.sum(), rtol=1e-5)
+
+
 def test_kind_may_be_said(tmp_path) -> None:
     (tmp_path / "c.toml").write_text(TOML)
     path = theirs(tmp_path / "a.h5", np.zeros((2, 1, 4)))

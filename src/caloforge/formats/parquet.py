@@ -86,14 +86,14 @@ class ParquetSource:
             pdg=options.pdg,
             source=str(path),
         )
+        self.conversions: tuple[str, ...] = ()
         self.geometry = self._found_geometry(options, note)
         self._cells = CellPlan(self._rule, self.geometry, source=str(path))
         left = [name for name in self._schema.names if name not in {*scalar, *taken}]
-        self.conversions = (*self._columns.conversions, *self._cells.conversions) + (
-            (f"left out, as they hold no single numbers: {', '.join(left[:_MANY])}",)
-            if left
-            else ()
-        )
+        self.conversions += (*self._columns.conversions, *self._cells.conversions)
+        if left:
+            names = ", ".join(left[:_MANY])
+            self.conversions += (f"left out, as they hold no single numbers: {names}",)
         self.provenance: Mapping[str, Any] = (
             note.provenance if note is not None else {"written_by": file.metadata.created_by}
         )
@@ -193,11 +193,15 @@ class ParquetSource:
 
     def _found_geometry(self, options: ReadOptions, note: _Note | None) -> DetectorGeometry:
         """Take the geometry that is given, else the file's."""
-        name = options.geometry or self._mapping.geometry
+        name, source = options.geometry or self._mapping.geometry, f"{self._path} (metadata)"
         if name:
-            return load_geometry(name)
+            given = load_geometry(name)
+            if note is not None:
+                own = DetectorGeometry.from_json(note.geometry, source=source)
+                self.conversions = replaced(own, given)
+            return given
         if note is not None:
-            return DetectorGeometry.from_json(note.geometry, source=f"{self._path} (metadata)")
+            return DetectorGeometry.from_json(note.geometry, source=source)
         known = ", ".join(detector_names())
         msg = f"{self._path}: does not say which detector its cells are of; give --geometry"
         fits = self._fitting()
@@ -218,6 +222,12 @@ class ParquetSource:
             return []
         count = int(as_rows(batch.column(name), where=str(self._path), start=0)[0].counts[0])
         return [name for name in detector_names() if load_geometry(name).n_cells == count]
+
+
+def replaced(own: DetectorGeometry, given: DetectorGeometry) -> tuple[str, ...]:
+    """Say that a geometry that is given took the place of a file's own."""
+    same = own == given
+    return () if same else (f"geometry '{own.name}' replaced by '{given.name}'",)
 
 
 def _note(path: Path, *places: Mapping[bytes, bytes]) -> _Note | None:
@@ -268,7 +278,6 @@ def _understood(path: Path) -> Iterator[None]:
         raise DataFormatError(msg) from error
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
-        found = "damaged"
         if path.is_file():
             with path.open("rb") as file:
                 start = file.read(len(_MAGIC))
@@ -276,13 +285,15 @@ def _understood(path: Path) -> Iterator[None]:
                 file.seek(max(0, size - len(_MAGIC)))
                 end = file.read()
             if start != _MAGIC:
-                found = "not a Parquet file"
-            elif end == b"PARE" or "encrypt" in reason.lower():
+                msg = f"{path}: not a Parquet file, expected one; name its format with --from"
+                raise DataFormatError(msg) from error
+            if end == b"PARE" or "encrypt" in reason.lower():
                 msg = f"{path}: is encrypted, expected plain Parquet; decrypt it first"
                 raise DataFormatError(msg) from error
-            elif end != _MAGIC:
-                found = "cut off"
-        msg = f"{path}: {found} ({reason[:100]}); copy or make the file again"
+            if end != _MAGIC:
+                msg = f"{path}: the file is cut off; copy or make it again"
+                raise DataFormatError(msg) from error
+        msg = f"{path}: the file is damaged ({reason[:100]}); copy or make it again"
         raise DataFormatError(msg) from error
 
 

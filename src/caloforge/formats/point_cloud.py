@@ -57,12 +57,20 @@ class PointCloudSource:
         self._path, self._file, self._pdg = path, file, options.pdg
         self.n_showers, self._width = _checked(path, file)
         own = file.get(GROUP)
-        geometry = attribute(own, GEOMETRY) if own is not None else ""
+        text = attribute(own, GEOMETRY) if own is not None else ""
+        written = None
+        if text:
+            written = DetectorGeometry.from_json(text, source=f"{path}: group '{GROUP}'")
+        self._replaced = ""
         if options.geometry is not None:
             self.geometry = load_geometry(options.geometry)
-        elif geometry:
-            where = f"{path}: group '{GROUP}'"
-            self.geometry = DetectorGeometry.from_json(geometry, source=where)
+            if written is not None and not written.same_cells(self.geometry):
+                self._replaced = (
+                    f"geometry '{written.name}', with a point in the middle of each cell, "
+                    f"replaced by '{self.geometry.name}'"
+                )
+        elif written is not None:
+            self.geometry = written
         else:
             msg = (
                 f"{path}: points do not say which cells there are; give --geometry with those "
@@ -85,7 +93,7 @@ class PointCloudSource:
                 points, counts = self._points(start, stop)
                 lost.add(*self._cells.sort(points, counts, start))
             self._lost = lost
-        texts = [*self._cells.conversions, self._lost.text(self.geometry)]
+        texts = [self._replaced, *self._cells.conversions, self._lost.text(self.geometry)]
         if self._width > 4:
             texts.append("times of the points: left out")
         if not self._own:
