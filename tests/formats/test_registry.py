@@ -70,8 +70,10 @@ class TestFormats:
             format_named("califorge")
         with pytest.raises(ConfigError, match=r"found ending '.dat', expected one of .h5"):
             format_for("x.dat")
-        with pytest.raises(ConfigError, match="can only be read"):
+        with pytest.raises(ConfigError, match="pickles are never written"):
             format_for("x.pkl", "pickle")
+        with pytest.raises(ConfigError, match="'o2-text': can only be read, expected one of"):
+            format_for("x.txt", "o2-text")
 
 
 class TestOpenShowers:

@@ -18,10 +18,11 @@ def _show_formats(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     """List the formats, and end."""
     if not value or ctx.resilient_parsing:
         return
-    from caloforge.formats.registry import FORMATS
+    from caloforge.formats.registry import FORMATS, usable_formats
 
     for row in FORMATS:
         ways = "read" if row.write is None else "read, written"
+        ways = ways if row in usable_formats() else "refused"
         endings = f" as {' '.join(row.suffixes)}" if row.write and row.suffixes else ""
         click.echo(f"{row.name}  ({ways}{endings})")
         click.echo(f"    {row.title}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import caloforge
-from caloforge.data.particles import Particles
+from caloforge.data.particles import Particles, kind_name
 from caloforge.errors import ConfigError, DataFormatError
 from caloforge.formats.binning_xml import check_binning, write_binning
 from caloforge.formats.calochallenge import challenge_threshold
@@ -52,6 +52,7 @@ class Report:
         skipped: Showers that could not be used, by what is wrong with them.
         n_skipped: Showers that could not be used; one may have several faults.
         kinds: Showers written of each PDG code.
+        kinds_read: PDG codes of all usable showers that were read.
         loses: What the file that was written does not keep.
         seconds: Wall time.
     """
@@ -69,6 +70,7 @@ class Report:
     n_skipped: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     kinds: dict[int, int] = field(default_factory=dict)
+    kinds_read: set[int] = field(default_factory=set)
     seconds: float = 0.0
 
     @property
@@ -188,7 +190,11 @@ class _Job:
     def run(self, dtype: str | None) -> Report:
         """Write the file, with cells of a type or the usual one."""
         report = replace(
-            self.blank, conversions=list(self.blank.conversions), skipped={}, kinds={}
+            self.blank,
+            conversions=list(self.blank.conversions),
+            skipped={},
+            kinds={},
+            kinds_read=set(),
         )
         provenance = self._provenance(report)
         options = replace(self.options, provenance=provenance, dtype=dtype)
@@ -200,8 +206,7 @@ class _Job:
                 self._write(piece, sink, report)
                 report.n_read += len(piece.showers)
                 self.progress(report.n_read, total)
-            if report.n_written == 0:
-                raise self._nothing_left(report)
+            self._check_selection(report)
             provenance.update(self._provenance(report))
         return report
 
@@ -226,6 +231,7 @@ class _Job:
             piece = piece._replace(incident=incident_numbers(piece.columns))
         assert piece.incident is not None
         particles = Particles(piece.columns, piece.incident)
+        report.kinds_read |= set(np.unique(particles["pdg"]).tolist())
         if self.selection is not None:
             sums = piece.showers.sum(axis=1, dtype=np.float64)
             chosen = self.selection.rows(particles, sums)
@@ -257,14 +263,24 @@ class _Job:
         report.n_skipped += int((~good).sum())
         return good
 
-    def _nothing_left(self, report: Report) -> DataFormatError:
-        """Say why no shower is left."""
-        chosen = f", selection {self.selection.text()}" if self.selection else ""
-        return DataFormatError(
-            f"{self.where}: found no shower to write (read {report.n_read}, unusable "
-            f"{report.n_skipped}, not selected {report.n_unselected}{chosen}), expected at "
-            "least one; choose other limits"
-        )
+    def _check_selection(self, report: Report) -> None:
+        """Refuse a selection of a kind that is not there, or of nothing."""
+        there = {kind_name(pdg) for pdg in report.kinds_read}
+        for kind in self.selection.kinds if self.selection and there else ():
+            if kind not in there | set(map(str, report.kinds_read)):
+                msg = (
+                    f"{self.where}: found no particle of kind '{kind}', expected some of "
+                    f"{', '.join(sorted(there))}; correct --kinds"
+                )
+                raise DataFormatError(msg)
+        if report.n_written == 0:
+            chosen = f", selection {self.selection.text()}" if self.selection else ""
+            msg = (
+                f"{self.where}: found no shower to write (read {report.n_read}, unusable "
+                f"{report.n_skipped}, not selected {report.n_unselected}{chosen}), expected at "
+                "least one; choose other limits"
+            )
+            raise DataFormatError(msg)
 
     def _provenance(self, report: Report) -> dict[str, Any]:
         """Describe where the showers come from, as far as it is known."""

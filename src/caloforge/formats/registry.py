@@ -40,6 +40,11 @@ FORMATS: tuple[Format, ...] = (
 """Every format that can be read or written."""
 
 
+def usable_formats() -> tuple[Format, ...]:
+    """Return the formats that are read; pickles are known only to be refused."""
+    return tuple(row for row in FORMATS if row is not pickles.FORMAT)
+
+
 def recognised(path: str | Path) -> Format:
     """Find the format of a file, or of a folder, by its content.
 
@@ -61,7 +66,7 @@ def recognised(path: str | Path) -> Format:
         msg = f"{path}: may not be read; ask its owner for permission"
         raise DataFormatError(msg) from error
     what = "a folder without showers" if path.is_dir() else _described(path)
-    names = ", ".join(row.name for row in FORMATS)
+    names = ", ".join(row.name for row in usable_formats())
     msg = f"{path}: found {what}, expected one of {names}; name its format with --from"
     raise DataFormatError(msg)
 
@@ -75,7 +80,8 @@ def format_named(name: str) -> Format:
     for row in FORMATS:
         if row.name == name:
             return row
-    msg = f"format: found no '{name}'; {did_you_mean(name, [row.name for row in FORMATS])}"
+    names = [row.name for row in usable_formats()]
+    msg = f"format: found no '{name}'; {did_you_mean(name, names)}"
     raise ConfigError(msg)
 
 
@@ -102,6 +108,9 @@ def format_for(output: str | Path, name: str | None = None) -> Format:
             )
             raise ConfigError(msg)
         row = found[0]
+    if row is pickles.FORMAT:
+        msg = f"{output}: pickles are never written, see docs/formats/pickles.md; take a format"
+        raise ConfigError(msg)
     if row.write is None:
         names = ", ".join(row.name for row in FORMATS if row.write)
         msg = f"format '{row.name}': can only be read, expected one of {names}; take another"
