@@ -63,6 +63,10 @@ class Loading:
         """Bytes of cells in a pool."""
         return int(_POOL * self._bytes)
 
+    def enough_for(self, chunk_bytes: int) -> int:
+        """Return a buffer in MiB whose pools hold eight chunks, which begin to mix."""
+        return int(8 * chunk_bytes / _POOL / 1024**2) + 1
+
     def holds_validation(self, n_bytes: int) -> bool:
         """Whether the cells of the validation side may stay in memory."""
         return n_bytes <= _VALIDATION * self._bytes

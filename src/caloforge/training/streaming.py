@@ -41,11 +41,10 @@ def streamed_sides(
     how = stored(file.path)
     pool_rows = loading.pool_bytes // how.row_bytes
     if pool_rows < how.chunk_rows:
-        size = how.chunk_rows * how.row_bytes / 1024**2
-        enough = int(2 * run.data.buffer_mb * how.chunk_rows / max(pool_rows, 0.5)) + 1
+        size = how.chunk_rows * how.row_bytes
         msg = (
             f"data.buffer_mb: found {run.data.buffer_mb}, too little for a chunk of "
-            f"{file.path} ({size:.3g} MiB); try {enough}"
+            f"{file.path} ({size / 1024**2:.3g} MiB); try {loading.enough_for(size)}"
         )
         raise ConfigError(msg)
     starts = None

@@ -1,0 +1,171 @@
+"""Runs on showers that stay in their file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from caloforge.data import loading
+from caloforge.data.dataset import ShowerDataset
+from caloforge.data.stream import StreamedShowers
+from caloforge.data.stream_fits import stored
+from caloforge.errors import ConfigError, DataFormatError
+from caloforge.models import e2e_sae
+from caloforge.training import preparation, streaming
+from caloforge.training.preparation import prepare
+from caloforge.training.run import train
+
+STREAM = "data.loading=stream"
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(grid_file) -> None:
+    """Blocks of 7 showers, as a large file has them of 135."""
+    with h5py.File(grid_file, "r+") as file:
+        cells, unit = file["showers"][:], file["showers"].attrs["unit"]
+        del file["showers"]
+        options = {"compression": "gzip", "shuffle": True}
+        dataset = file.create_dataset("showers", data=cells, chunks=(7, 24), **options)
+        dataset.attrs["unit"] = unit
+
+
+@pytest.fixture
+def small_pools(monkeypatch) -> None:
+    """Pools of 30 showers, and no more of anything in memory."""
+    monkeypatch.setattr(loading.Loading, "pool_bytes", 30 * 48)
+    monkeypatch.setattr(loading, "_VALIDATION", 0.0)
+    monkeypatch.setattr(loading, "_PARTICLES", 0.0)
+
+
+def outcome(folder) -> tuple[str, dict[str, torch.Tensor]]:
+    weights = load_file(folder / "bundle" / "weights.safetensors")
+    return (folder / "history.csv").read_text(), weights
+
+
+def same(first, second) -> bool:
+    return first[0] == second[0] and all(
+        torch.equal(first[1][name], second[1][name]) for name in first[1] | second[1]
+    )
+
+
+def test_what_is_fitted_is_what_is_fitted_in_memory(grid_run, small_pools) -> None:
+    streamed, held = prepare(grid_run(STREAM)), prepare(grid_run())
+    assert isinstance(streamed.train, StreamedShowers)
+    assert isinstance(streamed.validation, StreamedShowers)
+    assert isinstance(held.train, ShowerDataset)
+    assert streamed.train.table is None
+    assert {**streamed.data, "loading": "memory"} == held.data
+    assert streamed.record == held.record
+    for mine, theirs in zip(
+        streamed.train.conditions.features, held.train.conditions.features, strict=True
+    ):
+        assert (mine.name, mine.low, mine.high) == (theirs.name, theirs.low, theirs.high)
+        assert (mine.mean, mine.scale) == pytest.approx((theirs.mean, theirs.scale))
+    torch.testing.assert_close(streamed.spec.mean, held.spec.mean)
+    assert streamed.spec.cell_scale == pytest.approx(held.spec.cell_scale)
+    for pdg, means in held.frame.far_light.per_gev.items():
+        assert streamed.frame.far_light.per_gev[pdg] == pytest.approx(means)
+
+
+@pytest.mark.parametrize("settings", [(), ("data.pair_repeats=true", "train.accumulate=2")])
+def test_resumed_run_ends_with_the_same_weights(
+    settings, grid_run, tmp_path, monkeypatch, small_pools
+) -> None:
+    run = grid_run(STREAM, *settings)
+    train(run, tmp_path / "whole")
+    objective = e2e_sae.E2ESinkhornAutoencoder.objective
+    calls = [0]
+
+    def breaks(self, batch, rng):
+        calls[0] += 1
+        if calls[0] == 14:
+            raise RuntimeError
+        return objective(self, batch, rng)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(e2e_sae.E2ESinkhornAutoencoder, "objective", breaks)
+        with pytest.raises(RuntimeError):
+            train(run, tmp_path / "broken")
+    train(run, tmp_path / "broken", resume=True)
+    assert same(outcome(tmp_path / "whole"), outcome(tmp_path / "broken"))
+
+
+def test_workers_and_memory_do_not_show(grid_run, tmp_path, monkeypatch, small_pools) -> None:
+    train(grid_run(STREAM), tmp_path / "one")
+    train(grid_run(STREAM, "data.workers=0"), tmp_path / "none")
+    train(grid_run(STREAM, "data.workers=3"), tmp_path / "three")
+    # The validation side held, as where there is room for it.
+    monkeypatch.setattr(loading, "_VALIDATION", 0.25)
+    assert isinstance(prepare(grid_run(STREAM)).validation, ShowerDataset)
+    train(grid_run(STREAM), tmp_path / "held")
+    first = outcome(tmp_path / "one")
+    for name in ("none", "three", "held"):
+        assert same(first, outcome(tmp_path / name))
+    train(grid_run(), tmp_path / "memory")
+    assert not same(first, outcome(tmp_path / "memory"))  # another order of batches
+
+
+def test_resumed_run_keeps_its_loading(grid_run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(loading, "free_memory", lambda: 1000)
+    train(grid_run(), tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["data"]["loading"] == "stream"
+    monkeypatch.setattr(loading, "free_memory", lambda: 10**12)
+    asked = []
+
+    def spy(*arguments, **options):
+        asked.append(options)
+        return prepare(*arguments, **options)
+
+    monkeypatch.setattr("caloforge.training.run.prepare", spy)
+    train(grid_run(), tmp_path / "out", resume=True)
+    assert asked == [{"loading": "stream"}]
+    assert prepare(grid_run()).data["loading"] == "memory"
+
+
+def test_selection_and_folds_are_streamed(grid_run, small_pools) -> None:
+    settings = ("data.min_sum=60", "data.folds=4", "data.fold=2")
+    streamed, held = prepare(grid_run(STREAM, *settings)), prepare(grid_run(*settings))
+    assert {**streamed.data, "loading": "memory"} == held.data
+    batches = list(streamed.train.stream(16, seed=0, stop=4))
+    assert min(float(batch.showers.sum(1).max()) for batch in batches) >= 60
+    order = streamed.train.stream(16, seed=0).order(0)
+    np.testing.assert_array_equal(np.sort(order), np.arange(len(held.train)))
+
+
+def test_too_little_memory_for_a_chunk(grid_run, grid_file, monkeypatch) -> None:
+    large = stored(grid_file)._replace(chunk_rows=100_000)
+    monkeypatch.setattr(streaming, "stored", lambda _: large)
+    with pytest.raises(ConfigError, match=r"data.buffer_mb: found 1, too little .*; try 98"):
+        prepare(grid_run(STREAM, "data.buffer_mb=1"))
+    prepare(grid_run(STREAM, "data.buffer_mb=98"))
+
+
+def test_repeats_that_lie_apart_cannot_be_paired(grid_run, grid_file) -> None:
+    with h5py.File(grid_file, "r+") as file:
+        for dataset in file.values():
+            dataset[:] = np.concatenate((dataset[::2], dataset[1::2]))
+    with pytest.raises(ConfigError, match=r"data.pair_repeats: .* lie apart"):
+        prepare(grid_run(STREAM, "data.pair_repeats=true"))
+    prepare(grid_run("data.pair_repeats=true"))
+
+
+def test_damage_in_the_middle_is_one_line(grid_run, grid_file) -> None:
+    with h5py.File(grid_file, "r+") as file:
+        file["showers"].id.write_direct_chunk((70, 0), b"damaged")
+    with pytest.raises(DataFormatError, match=r"grid.h5: 'showers' is damaged"):
+        prepare(grid_run(STREAM))
+
+
+def test_held_sides_do_not_hold_what_is_left_out(grid_run) -> None:
+    run = grid_run("data.kinds=['n']")
+    prepared = prepare(run)
+    assert len(prepared.train) + len(prepared.validation) < 120
+    assert set(prepared.train.sample.particles["pdg"]) == {2112}
+    assert preparation.prepare(replace(run, seed=3)).train.sample.source.endswith("grid.h5")
