@@ -98,7 +98,9 @@ def test_from_training_to_report(path, tmp_path, monkeypatch):
     done = run("evaluate", path, "fast.h5")
     assert done.exit_code == 0, done.output
     flat = " ".join(done.output.split())
-    assert "Warning: fast: showers of a generator trained on sum of cells >= 20" in flat
+    assert (
+        "Warning: fast: trained on sum of cells >= 20, the reference is of all showers" in flat
+    )
 
 
 def test_missing_column_at_generation(path, tmp_path, monkeypatch, toy_grid):

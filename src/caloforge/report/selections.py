@@ -46,30 +46,30 @@ def selection_warnings(
     """
     found = {}
     for name, sample in generated.items():
-        parts = [_sums(reference, sample, cut), _particles(reference, sample)]
-        if any(parts):
-            found[name] = "; ".join(part for part in parts if part)
+        sums, low = _sums(reference, sample, cut)
+        parts = [part for part in (sums, _particles(reference, sample)) if part]
+        if parts:
+            cure = "take a reference of the same selection"
+            if low is not None:
+                cure += f", or --cut {low:g} for the sums"
+            found[name] = f"{'; '.join(parts)}: figures depend on the selection; {cure}"
     return found
 
 
-def _sums(reference: ShowerSample, sample: ShowerSample, cut: float) -> str:
-    """Compare the ranges of sums."""
+def _sums(
+    reference: ShowerSample, sample: ShowerSample, cut: float
+) -> tuple[str, float | None]:
+    """Compare the ranges of sums: the difference, and the cut that would end it."""
     theirs = _range(own_selection(reference), cut)
     trained, own = trained_selection(sample) or Selection(), own_selection(sample)
     ours = _range(trained, max(cut, own.min_sum))
     if own.max_sum is not None:
         ours = replace(ours, max_sum=min(own.max_sum, ours.max_sum or np.inf))
     if ours == theirs or (_untold(sample) and _within(sample, theirs, cut)):
-        return ""
-    low = max(ours.min_sum, theirs.min_sum)
-    cure = "take a reference of the same selection"
-    if ours.max_sum == theirs.max_sum:
-        cure = f"evaluate with --cut {low:g}, or {cure}"
-    how = "of a generator trained on" if trained.needs_sums else "made under"
-    return (
-        f"showers {how} {ours.text()}, compared with a reference of {theirs.text()}: figures "
-        f"depend on this cut; {cure}"
-    )
+        return "", None
+    low = max(ours.min_sum, theirs.min_sum) if ours.max_sum == theirs.max_sum else None
+    how = "trained on" if trained.needs_sums else "made under"
+    return f"{how} {ours.text()}, the reference is of {theirs.text()}", low
 
 
 def _untold(sample: ShowerSample) -> bool:
@@ -103,6 +103,6 @@ def _particles(reference: ShowerSample, sample: ShowerSample) -> str:
         {kind_name(int(pdg)) for pdg in np.unique(reference.particles["pdg"][outside])}
     )
     return (
-        f"trained on {about.text()}, compared with {n:,} of {len(outside):,} reference showers "
-        f"outside of that (kinds {', '.join(kinds)}); take a reference of the same selection"
+        f"trained on {about.text()}, and {n:,} of {len(outside):,} reference showers are of "
+        f"others ({', '.join(kinds)})"
     )
