@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from caloforge.data.particles import Particles, kind_name
 from caloforge.errors import ConfigError, DataFormatError
 from caloforge.formats.binning_xml import check_binning, write_binning
 from caloforge.formats.calochallenge import challenge_threshold
+from caloforge.formats.fingerprints import Fingerprints
 from caloforge.formats.format import LargeCountError, ReadOptions, WriteOptions
 from caloforge.formats.identity import incident_numbers
 from caloforge.formats.registry import format_for, open_showers, source_sets
@@ -138,7 +138,10 @@ def convert(
         msg = f"{output}: is both input and output; give the output another name"
         raise ConfigError(msg)
     formats = list(dict.fromkeys(row.name for row, _ in sets))
-    with open_showers(files, format_name, options) as source:
+    with (
+        open_showers(files, format_name, options) as source,
+        Fingerprints(files) as fingerprints,
+    ):
         if binning is not None:
             check_binning(binning, source.geometry, force=force)
         job = _Job(
@@ -151,11 +154,12 @@ def convert(
             progress=progress or (lambda *_: None),
             options=WriteOptions(provenance={}, force=force, mapping=write_mapping),
             where=" + ".join(map(str, inputs)),
+            fingerprints=fingerprints,
             blank=Report(
                 path=output,
                 format=target.name,
                 geometry=source.geometry,
-                inputs=[_fingerprint(path) for path in files],
+                inputs=[{"path": str(path)} for path in files],
                 input_formats=formats,
                 conversions=list(source.conversions),
                 loses=target.loses,
@@ -185,6 +189,7 @@ class _Job:
     progress: Callable[[int, int], None]
     options: WriteOptions
     where: str
+    fingerprints: Fingerprints
     blank: Report
 
     def run(self, dtype: str | None) -> Report:
@@ -207,6 +212,7 @@ class _Job:
                 report.n_read += len(piece.showers)
                 self.progress(report.n_read, total)
             self._check_selection(report)
+            report.inputs = self.fingerprints.tables()
             provenance.update(self._provenance(report))
         return report
 
@@ -328,10 +334,3 @@ def _note(report: Report, text: str) -> None:
     """Add a conversion, once."""
     if text not in report.conversions:
         report.conversions.append(text)
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    """Return path, size and SHA-256 of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}

@@ -65,7 +65,10 @@ def recognised(path: str | Path) -> Format:
     except PermissionError as error:
         msg = f"{path}: may not be read; ask its owner for permission"
         raise DataFormatError(msg) from error
-    what = "a folder without showers" if path.is_dir() else _described(path)
+    if path.is_dir():
+        msg = f"{path}: found a folder without showers, expected files; name those in it"
+        raise DataFormatError(msg)
+    what = _described(path)
     names = ", ".join(row.name for row in usable_formats())
     msg = f"{path}: found {what}, expected one of {names}; name its format with --from"
     raise DataFormatError(msg)
