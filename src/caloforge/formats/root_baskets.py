@@ -85,7 +85,7 @@ class BranchReader:
             if stop <= start:
                 continue
             if layout is None:
-                yield _any_rows(branch.basket(number), branch)
+                yield _any_rows(branch, start, stop)
                 continue
             if number < n_normal:
                 large = _LargeBasket(self._path, branch, number)
@@ -180,12 +180,12 @@ def _layout(branch: Any) -> _Layout | None:  # noqa: ANN401
     return _Layout(content.from_dtype, jagged=False)
 
 
-def _any_rows(basket: Any, branch: Any) -> Rows:  # noqa: ANN401
-    """Let uproot read a basket, e.g. of vectors of vectors, and join what is in each row."""
+def _any_rows(branch: Any, start: int, stop: int) -> Rows:  # noqa: ANN401
+    """Let uproot read some rows, e.g. vectors of vectors, and join what is in each row."""
     import awkward as ak
 
     try:
-        array = basket.array(library="ak")
+        array = branch.array(entry_start=start, entry_stop=stop, library="ak")
         values = np.asarray(ak.to_numpy(ak.flatten(array, axis=None)))
     except Exception as error:  # uproot and awkward raise many kinds
         reason = " ".join(str(error).split())[:80]
