@@ -71,6 +71,7 @@ class TestConvert:
         assert provenance["showers_read"] == 80
         assert provenance["showers_not_selected"] > 0
         assert provenance["source"] == {"by": "a"}
+        assert "skipped" not in provenance
 
     def test_merged_files_agree_on_their_particles(self, toy_grid, toy_sample, tmp_path):
         # The same particles, numbered differently in the two files.
@@ -174,9 +175,12 @@ class TestOutput:
         convert([path], tmp_path / "b.h5", force=True)
         assert len(read_showers(tmp_path / "b.h5")) == 80
 
-    def test_input_is_never_the_output(self, path):
+    def test_input_is_never_the_output(self, path, tmp_path):
         with pytest.raises(ConfigError, match="is both input and output"):
             convert([path], path, force=True)
+        convert(["zp-test"], tmp_path / "npz", to="alice-npz")
+        with pytest.raises(ConfigError, match="is both input and output"):
+            convert([tmp_path / "npz"], tmp_path / "npz", to="alice-npz", force=True)
 
     def test_binning_is_checked_first(self, path, tmp_path):
         (tmp_path / "b.xml").write_text("precious")

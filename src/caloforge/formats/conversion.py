@@ -134,7 +134,9 @@ def convert(
     sets = source_sets(inputs, format_name)
     files = [path for _, group in sets for path in group]
     output = Path(output)
-    if any(output.exists() and output.samefile(path) for path in files):
+    if output.exists() and any(
+        output.samefile(place) for path in files for place in (path, path.parent)
+    ):
         msg = f"{output}: is both input and output; give the output another name"
         raise ConfigError(msg)
     formats = list(dict.fromkeys(row.name for row, _ in sets))
@@ -290,18 +292,21 @@ class _Job:
 
     def _provenance(self, report: Report) -> dict[str, Any]:
         """Describe where the showers come from, as far as it is known."""
-        return {
+        always = {
             "converted_by": f"caloforge {caloforge.__version__}",
             "inputs": report.inputs,
             "input_formats": report.input_formats,
+            "showers_read": report.n_read,
+        }
+        if_any = {
             "conversions": report.conversions,
             "selection": self.selection.as_dict() if self.selection else {},
-            "showers_read": report.n_read,
             "showers_not_selected": report.n_unselected,
             "showers_skipped": report.n_skipped,
             "skipped": report.skipped,
             "source": dict(self.source.provenance),
         }
+        return always | {key: value for key, value in if_any.items() if value}
 
 
 def _threshold(value: float | str | None, geometry: DetectorGeometry) -> float:
