@@ -86,7 +86,9 @@ def test_report_is_one_page_and_json(file: Path, tmp_path: Path) -> None:
     again = run(file, "--report", folder)
     assert again.exit_code == 2
     assert "not empty" in again.stderr
+    page = (folder / "inspection.html").read_bytes()
     assert run(file, "--report", folder, "--force").exit_code == 0
+    assert (folder / "inspection.html").read_bytes() == page
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tests.inspection.showers import Showers, bad, texts
 
-from caloforge.geometry import CylinderLayout
+from caloforge.data import ShowerSample
+from caloforge.geometry import CylinderLayout, DetectorGeometry
 
 SHAPE = {"layer": 45, "angle": 16, "ring": 9}
 RIGHT = ("layer", "angle", "ring")
@@ -159,3 +160,15 @@ def test_showers_scaled_to_their_sum(cylinder: Showers) -> None:
     inspection = cylinder.inspect()
     assert bad(inspection) == {"energy": "error"}
     assert "does not grow with its energy" in texts(inspection, "energy")
+
+
+def test_irregular_layers_are_inspected(
+    toy_sample: Callable[..., ShowerSample], toy_cylinder: DetectorGeometry
+) -> None:
+    sample = toy_sample(toy_cylinder, n=300, repeats=1)
+    columns = {k: v.astype(float) for k, v in sample.particles.columns.items()}
+    # The toy gives 1 MeV a GeV, and momenta without mass.
+    p2 = sum(columns[f"p{axis}_gev"] ** 2 for axis in "xyz")
+    columns["energy_gev"] = np.sqrt(p2 + (columns["mass_mev"] / 1000) ** 2)
+    source = Showers(toy_cylinder, columns, sample.particles.incident, sample.showers * 500)
+    assert bad(source.inspect()) == {}

@@ -65,11 +65,6 @@ def test_page_of_a_broken_grid(sample_of: Callable[[str], Showers], tmp_path: Pa
         write_inspection(inspection, tmp_path / "out")
 
 
-def test_page_is_the_same_twice(sample_of: Callable[[str], Showers]) -> None:
-    inspection = sample_of("zp-test").inspect()
-    assert render_page(inspection) == render_page(inspection)
-
-
 def test_page_of_what_is_hopeless(sample_of: Callable[[str], Showers]) -> None:
     sample = sample_of("zn-test")
     sample.showers = sample.showers.astype(np.float32)
@@ -82,8 +77,7 @@ def test_page_of_what_is_hopeless(sample_of: Callable[[str], Showers]) -> None:
 
 
 def test_page_of_a_single_shower(sample_of: Callable[[str], Showers]) -> None:
-    for name in ("zn-test", "cylinder-test"):
-        assert render_page(sample_of(name).rows(slice(1)).inspect()).count("<img") >= 7
+    assert render_page(sample_of("cylinder-test").rows(slice(1)).inspect()).count("<img") >= 7
 
 
 def test_lines_are_folded(sample_of: Callable[[str], Showers]) -> None:

@@ -75,7 +75,8 @@ def view_piece(piece: Piece, start: int, geometry: DetectorGeometry, source: str
         raise DataFormatError(msg)
     n, n_cells = showers.shape
     # Most cells of most showers are empty: all that follows touches the others only.
-    flat = np.flatnonzero(showers)
+    # (Of an array of bools they are found four times as fast.)
+    flat = np.flatnonzero(showers != 0)
     raw = showers.reshape(-1)[flat]
     lit = np.diff(np.searchsorted(flat, np.arange(n + 1) * n_cells))
     rows = np.repeat(np.arange(n), lit)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # The embedded samples have 0.2 %; ALICE's productions, which hold grazing particles, far more.
 _MANY_EMPTY = 0.2
+_SOME_EMPTY = 10
 # A run that chance makes once in a million files is a piece of file that was never written.
 _CHANCE = 1e-6
 _SHORTEST_RUN = 5
@@ -41,7 +42,7 @@ def _empty(evidence: Evidence) -> Iterator[Finding]:
         text = f"{length:,} showers in a row are empty"
         cure = "this part of the file was never written: make or copy the file again"
         yield Finding("error", text, length, first, cure)
-    elif share > _MANY_EMPTY:
+    elif share > _MANY_EMPTY and empty.count >= _SOME_EMPTY:
         yield Finding(
             "warning", f"{share:.1%} of the showers are empty", empty.count, empty.first
         )
