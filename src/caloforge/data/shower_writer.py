@@ -149,6 +149,18 @@ class ShowerWriter:
         self.n_showers += len(cells)
         self._safe.check()
 
+    def describe(self, provenance: Mapping[str, Any]) -> None:
+        """Replace the provenance, for those who know all of it only at the end.
+
+        Arguments:
+            provenance: Where the showers come from: anything that JSON can hold.
+
+        Raises:
+            OutputError: If the disk is full.
+        """
+        self._file.attrs["provenance"] = json.dumps(dict(provenance))
+        self._safe.check()
+
     def flush(self) -> None:
         """Wait until all chunks that are full are compressed and written.
 

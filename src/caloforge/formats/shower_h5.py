@@ -165,7 +165,7 @@ def _write(
         path, geometry, provenance=options.provenance, dtype=dtype, force=options.force
     ) as writer:
         yield _Sink(writer, int(np.iinfo(dtype).max) if dtype.kind == "u" else None)
-        writer._file.attrs["provenance"] = json.dumps(dict(options.provenance))
+        writer.describe(options.provenance)
 
 
 def _provenance(path: Path, file: h5py.File) -> Mapping[str, Any]:
