@@ -208,15 +208,31 @@ def test_hits_of_other_programs_and_names_of_theirs(tmp_path) -> None:
     columns = {f"mc_{name}": pa.array(particles()[name]) for name in PARTICLE_COLUMNS}
     hits = {"i": [[1, 12], [], [3, 3], [], []], "n": [[5, 6], [], [1, 2], [], []]}
     path = tmp_path / "hits.parquet"
-    pq.write_table(pa.table(columns | hits), path)
+    pq.write_table(pa.table(columns | hits | {"weight": [1.0] * N}), path)
     names = "\n".join(f'{name} = "mc_{name}"' for name in PARTICLE_COLUMNS)
     (tmp_path / "m.toml").write_text(
         f'[cells]\nbranch = "n"\nindex = "i"\nfirst_index = 1\n[columns]\n{names}\n'
     )
-    piece, _ = read(path, geometry=geometry_file(tmp_path), mapping=tmp_path / "m.toml")
+    piece, source = read(path, geometry=geometry_file(tmp_path), mapping=tmp_path / "m.toml")
+    assert "left out, as the mapping does not name them: weight" in source.conversions
     expected = np.zeros((N, 12))
     expected[0, 0], expected[0, 11], expected[2, 2] = 5, 6, 3
     np.testing.assert_array_equal(piece.showers, expected)
+
+
+def test_records_within_records(tmp_path) -> None:
+    table = {name: particles()[name].tolist() for name in PARTICLE_COLUMNS}
+    rows = [
+        {"mc": {name: table[name][k] for name in table}, "read": {"out": {"adc": cells}}}
+        for k, cells in enumerate(COUNTS.tolist())
+    ]
+    path = tmp_path / "nested.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    names = "\n".join(f'{name} = "mc.{name}"' for name in PARTICLE_COLUMNS)
+    (tmp_path / "m.toml").write_text(f'[cells]\nbranch = "read.out.adc"\n[columns]\n{names}\n')
+    piece, _ = read(path, geometry=geometry_file(tmp_path), mapping=tmp_path / "m.toml")
+    np.testing.assert_array_equal(piece.showers, COUNTS)
+    np.testing.assert_array_equal(piece.columns["y_cm"], particles()["y_cm"])
 
 
 def test_what_the_columns_lack_is_said_or_derived(tmp_path) -> None:

@@ -12,7 +12,14 @@ import numpy as np
 
 from caloforge.errors import DataFormatError
 from caloforge.formats.format import Format, Piece
-from caloforge.formats.parquet_lists import as_numbers, as_rows, list_depth, numbers
+from caloforge.formats.parquet_lists import (
+    as_numbers,
+    as_rows,
+    list_depth,
+    numbers,
+    unnested,
+    unnested_schema,
+)
 from caloforge.formats.parquet_writer import DENSE, NOTE, write
 from caloforge.formats.root_cells import CellPlan, Rows
 from caloforge.formats.root_columns import ColumnPlan
@@ -64,19 +71,19 @@ class ParquetSource:
     def __init__(self, path: Path, file: Any, options: ReadOptions) -> None:  # noqa: ANN401
         self._path, self._file = path, file
         self.n_showers = int(file.metadata.num_rows)
-        self._schema = file.schema_arrow
+        self._schema = unnested_schema(file.schema_arrow)
         double = [name for name, n in Counter(self._schema.names).items() if n > 1]
         if double:
             msg = f"{path}: column '{double[0]}' is there twice, expected once; rename one"
             raise DataFormatError(msg)
-        note = _note(path, self._schema.metadata or {}, file.metadata.metadata or {})
+        note = _note(path, file.schema_arrow.metadata or {}, file.metadata.metadata or {})
         if options.mapping is not None:
             self._mapping = read_mapping(options.mapping)
         elif note is not None:
-            self._mapping = parse_mapping(note.mapping, source=f"{path} (metadata)")
+            ours = parse_mapping(note.mapping, source=f"{path} (metadata)")
+            self._mapping = replace(ours, others=True)
         else:
-            self._mapping = BranchMapping()
-        self._mapping = replace(self._mapping, others=True)
+            self._mapping = BranchMapping(others=True)
         self._rule = self._cell_rule(self._mapping.cells)
         scalar = [field.name for field in self._schema if numbers(field.type)]
         taken = {*self._rule.branch, *self._rule.index}
@@ -90,10 +97,14 @@ class ParquetSource:
         self.geometry = self._found_geometry(options, note)
         self._cells = CellPlan(self._rule, self.geometry, source=str(path))
         left = [name for name in self._schema.names if name not in {*scalar, *taken}]
+        unused = [name for name in scalar if name not in {*taken, *self._columns.needed}]
         self.conversions += (*self._columns.conversions, *self._cells.conversions)
         if left:
             names = ", ".join(left[:_MANY])
             self.conversions += (f"left out, as they hold no single numbers: {names}",)
+        if unused:
+            names = ", ".join(unused[:_MANY])
+            self.conversions += (f"left out, as the mapping does not name them: {names}",)
         self.provenance: Mapping[str, Any] = (
             note.provenance if note is not None else {"written_by": file.metadata.created_by}
         )
@@ -111,7 +122,7 @@ class ParquetSource:
             if batch is None:
                 break
             if len(batch):
-                yield self._piece(batch, start)
+                yield self._piece(unnested(batch), start)
             start += len(batch)
 
     def _piece(self, batch: Any, start: int) -> Piece:  # noqa: ANN401 - pyarrow has no types
@@ -220,7 +231,9 @@ class ParquetSource:
             batch = next(self._file.iter_batches(1, columns=[name]), None)
         if batch is None or not len(batch):
             return []
-        count = int(as_rows(batch.column(name), where=str(self._path), start=0)[0].counts[0])
+        count = int(
+            as_rows(unnested(batch).column(name), where=str(self._path), start=0)[0].counts[0]
+        )
         return [name for name in detector_names() if load_geometry(name).n_cells == count]
 
 

@@ -39,6 +39,32 @@ def list_depth(kind: Any) -> int | None:  # noqa: ANN401 - pyarrow has no types
     return depth if depth and numbers(kind) else None
 
 
+def unnested_schema(schema: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Return the fields with those of records in their place, named ``"record.field"``."""
+    import pyarrow as pa
+
+    fields = list(schema)
+    while any(pa.types.is_struct(field.type) for field in fields):
+        fields = [
+            part
+            for field in fields
+            for part in (field.flatten() if pa.types.is_struct(field.type) else [field])
+        ]
+    return pa.schema(fields)
+
+
+def unnested(batch: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Return a batch with the columns of records in their place, as `unnested_schema`."""
+    import pyarrow as pa
+
+    if not any(pa.types.is_struct(field.type) for field in batch.schema):
+        return batch
+    table = pa.Table.from_batches([batch])
+    while any(pa.types.is_struct(field.type) for field in table.schema):
+        table = table.flatten()
+    return table.combine_chunks().to_batches()[0]
+
+
 def as_rows(array: Any, *, where: str, start: int) -> tuple[Rows, int]:  # noqa: ANN401
     """Return a column of lists, or of lists of lists, flat.
 
