@@ -272,6 +272,6 @@ FORMAT = Format(
     recognise=_recognise,
     read=_read,
     write=write,
-    loses="the last digit of the cells (GeV as float32); other programs see energies, kinds, "
+    loses="the last digit of energies (GeV as float32); other programs see energies, kinds, "
     "directions and points only",
 )
