@@ -128,6 +128,7 @@ class TestColumns:
         ({"tre": "a"}, "unknown key 'tre'; did you mean 'tree'"),
         ({"tree": 1}, "tree: found 1, expected text"),
         ({"columns": {"energy_gve": "E"}}, "unknown column 'energy_gve'; did you mean"),
+        ({"columns": {"a/b": "E"}}, "expected a name without '/'"),
         ({"columns": {"showers": "E"}}, "cannot be called 'showers'"),
         ({"columns": {"x_cm": {"brunch": "x"}}}, "unknown key 'brunch'; did you mean 'branch'"),
         ({"columns": {"x_cm": {"unit": "mm"}}}, "expected one of branch, kinetic, value"),

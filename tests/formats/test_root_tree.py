@@ -96,12 +96,20 @@ class TestDense:
         path = written(tmp_path / "a.root", {"t": table})
         _, found, showers = read(path, geometry=detector(tmp_path, toy_grid))
         np.testing.assert_array_equal(showers, cells.reshape(9, -1))
+        assert showers.dtype.kind in "iuf"
         np.testing.assert_array_equal(found["charge_e"], 1)
 
     def test_further_scalars_come_along(self, tmp_path):
         table = {**columns(5), "theta_max": np.arange(5.0), "cells": images(5)}
         _, found, _ = read(written(tmp_path / "a.root", {"t": table}))
         np.testing.assert_array_equal(found["theta_max"], np.arange(5))
+
+    def test_further_scalars_that_look_like_ours_are_left_out_and_said(self, tmp_path):
+        table = {**columns(5), "energy_gevs": np.arange(5.0), "cells": images(5)}
+        source, found, _ = read(written(tmp_path / "a.root", {"t": table}))
+        assert "energy_gevs" not in found
+        (said,) = source.conversions
+        assert said == "left out branch 'energy_gevs': did you mean 'energy_gev'?"
 
     def test_lists_with_all_cells_in_each_row(self, tmp_path, toy_grid):
         cells = images(9, (24,), np.float32)
@@ -239,6 +247,12 @@ class TestBadFiles:
         with uproot.recreate(tmp_path / "a.root") as file:
             file["text"] = "nothing else"
         with pytest.raises(DataFormatError, match="found no tree"):
+            read(tmp_path / "a.root")
+
+    def test_an_rntuple_is_told(self, tmp_path):
+        with uproot.recreate(tmp_path / "a.root") as file:
+            file.mkrntuple("t", columns(3))
+        with pytest.raises(DataFormatError, match="RNTuple as a TTree"):
             read(tmp_path / "a.root")
 
     def test_another_number_of_cells(self, tmp_path):

@@ -91,6 +91,8 @@ class CellPlan:
             showers = self._sparse(responses[0], indices, first_row)
         else:
             showers = self._dense(responses, first_row)
+        if showers.dtype == np.bool_:
+            showers = showers.view(np.uint8)
         layout = self._geometry.layout
         if self._rule.order == "yx" and isinstance(layout, GridLayout):
             x, y = layout.cells

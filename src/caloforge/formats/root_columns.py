@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data.columns import PARTICLE_COLUMNS, RESERVED
+from caloforge.data.columns import PARTICLE_COLUMNS, RESERVED, check_names
 from caloforge.errors import DataFormatError
 from caloforge.formats.root_mapping import MOMENTUM, SPECIAL, BranchMapping, ColumnRule
 from caloforge.formats.units import conversion
@@ -147,8 +147,16 @@ class ColumnPlan:
         """Keep branches that nobody asked for, where the mapping says so."""
         taken = {rule.branch for rule in self._rules.values()} | set(self._rules)
         for name in branches if self._mapping.others else ():
-            if name not in taken and name not in RESERVED:
-                self._rules[name] = ColumnRule(branch=name)
+            column = name.replace("/", "_")  # HDF5 would make folders
+            if name in taken or column in self._rules or column in RESERVED:
+                continue
+            try:
+                check_names([*PARTICLE_COLUMNS, column], source="")
+            except DataFormatError as error:
+                reason = str(error).partition("; ")[2]
+                self.conversions.append(f"left out branch '{name}': {reason}")
+            else:
+                self._rules[column] = ColumnRule(branch=name)
 
     def _needed(self) -> tuple[str, ...]:
         """Names of the branches that the rules read, each once."""

@@ -193,6 +193,9 @@ def _check_columns(columns: Mapping[str, ColumnRule], source: str) -> None:
         raise ConfigError(msg)
     for name, rule in columns.items():
         here = f"{where} {name}"
+        if not name or "/" in name:
+            msg = f"{where}: found column '{name}', expected a name without '/'; rename it"
+            raise ConfigError(msg)
         if rule.derive_from and rule.derive_from != _DERIVED.get(name):
             known = _DERIVED.get(name)
             msg = f"{here}: found derive_from = '{rule.derive_from}', expected " + (
