@@ -73,6 +73,13 @@ def test_unknown_run_is_refused() -> None:
         load_run("zn-e2esae")
 
 
+def test_a_binary_file_is_no_run_file(tmp_path) -> None:
+    path = tmp_path / "showers.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n\xff")
+    with pytest.raises(ConfigError, match=r"showers.h5: not a text file.*showers go to --data"):
+        load_run(path)
+
+
 def test_broken_toml_is_refused(tmp_path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("[model\nname = 3")

@@ -237,7 +237,12 @@ def load_run(name_or_path: str | Path, settings: Iterable[str] = ()) -> RunConfi
         source = f"{name}.toml"
         text = (resources.files("caloforge") / "runs" / source).read_text(encoding="utf-8")
     elif Path(name).is_file():
-        source, text = name, Path(name).read_text(encoding="utf-8")
+        source = name
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            msg = f"{name}: not a text file, expected a run file in TOML; showers go to --data"
+            raise ConfigError(msg) from error
     else:
         hint = did_you_mean(name, run_names())
         msg = f"run file: found no '{name}', expected a TOML file; {hint}"

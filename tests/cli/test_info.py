@@ -142,7 +142,6 @@ class TestInfo:
     def test_memory_does_not_grow_with_the_file(self, tmp_path):
         # 25 MB of cells set the peak; 300 MB more of them may raise it by a fraction only.
         script = f"""
-import resource
 import numpy as np
 from caloforge.data import ShowerWriter, load_sample
 from caloforge.data.summary import summarise
@@ -153,8 +152,9 @@ def write(n):
         for _ in range(n):
             writer.append(sample.particles, sample.showers)
     return path
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def peak():  # not ru_maxrss: a process inherits that of its parent
+    status = open("/proc/self/status").read()
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
 assert summarise(write(3)).n_showers == 6600
 before = peak()
 assert summarise(write(36)).n_showers == 79200
