@@ -71,6 +71,15 @@ def summary(report: dict[str, Any]) -> str:
             cells += [f"{digits(row[w])} ({row[f'{w}_ratio']:.1f})" for w in ("write", "read")]
         else:
             lines.append("| " + " | ".join(cells) + " |")
+    rates = []
+    for name in ("caloforge, 1 thread", "h5py, gzip 1"):
+        row = next(r for r in report["sets"]["zn"]["rows"] if r["name"] == name)
+        written, read = digits(row["write_cpu"]), digits(row["read_cpu"])
+        rates.append(f"{name}: {written} written, {read} read")
+    load = f"{report['load_before'][0]:.0f} to {report['load_after'][0]:.0f}"
+    cores = f"The {report['cores']} cores had a load of {load} then."
+    kind = "ZN showers a second of CPU time, which other work disturbs less"
+    lines += ["", f"{cores} {kind}: {'; '.join(rates)}."]
     return "\n".join(lines)
 
 
