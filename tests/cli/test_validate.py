@@ -44,7 +44,7 @@ def test_errors_end_with_1_and_name_shower_and_cure(file: Path) -> None:
     assert "ERROR    Energy, momentum, mass, charge" in result.stdout
     assert "error: 10 of 2,200 energies are not sqrt(p^2 + m^2)" in result.stdout
     assert "[first shower:" in result.stdout
-    assert "cure: convert: the file has energy in MeV" in result.stdout
+    assert "cure: convert these showers: they have energy in MeV" in result.stdout
     assert "Verdict: errors (" in result.stdout
 
 

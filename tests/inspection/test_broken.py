@@ -72,7 +72,7 @@ def nan_cell(zn: Showers) -> None:
     _cells(zn)[33, 1000] = np.nan
 
 
-@breaks({"cells": "error"}, "(first: inf in cell 7) [1, 6000]")
+@breaks({"cells": "error"}, "(first: nan in cell 7) [1, 6000]")
 def infinite_cell(zn: Showers) -> None:
     _cells(zn)[6000, 7] = np.inf
 
@@ -82,7 +82,7 @@ def counts_scaled(zn: Showers) -> None:
     _cells(zn)[:] *= 0.9
 
 
-@breaks({"energy": "warning"}, "1 showers of n are 8 to")
+@breaks({"energy": "warning"}, "1 shower is 8 to")
 def one_shower_far_too_bright(zn: Showers) -> None:
     row = int(np.flatnonzero((zn.columns["pdg"] == 2112) & (zn.showers.sum(axis=1) > 100))[0])
     zn.showers[row] *= 40
@@ -106,7 +106,9 @@ def rows_shuffled(zn: Showers) -> None:
     zn.showers = np.random.default_rng(0).permutation(zn.showers)
 
 
-@breaks({"dead-cells": "error"}, "1 cell is dead: no shower lights them, but many their")
+@breaks(
+    {"dead-cells": "error"}, "1 cell is dead: never lit, though the neighbours are: (22, 25)"
+)
 def one_dead_cell(zn: Showers) -> None:
     zn.showers[:, 22 * 44 + 25] = 0
 
@@ -122,7 +124,8 @@ def dead_row(zn: Showers) -> None:
 
 
 @breaks(
-    {"dead-cells": "warning"}, "1 cell is lit far less often than their neighbours ((22, 20)"
+    {"dead-cells": "warning"},
+    "1 cell is weak: lit far less often than the neighbours: (22, 20)",
 )
 def cell_off_for_most_of_the_file(zn: Showers) -> None:
     zn.showers.reshape(-1, 44, 44)[800:, 22, 20] = 0
@@ -222,7 +225,7 @@ def momenta_in_mev(zn: Showers) -> None:
         zn.columns[f"p{axis}_gev"] *= 1000
 
 
-@breaks({"kinematics": "error"}, "7,550 energies are not sqrt(p^2 + m^2)")
+@breaks({"kinematics": "error"}, "7,550 of 7,550 energies are not sqrt(p^2 + m^2)")
 def energies_of_other_rows(zn: Showers) -> None:
     zn.columns["energy_gev"] *= 1.07
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -195,3 +197,17 @@ def test_toys_of_any_shape_are_inspected(counts: bool) -> None:
         mean = columns["energy_gev"][:, None] * 20 / np.prod(cells)
         showers = rng.poisson(mean, (n, np.prod(cells))).astype(float)
         assert Showers(geometry, columns, None, showers).inspect().verdict == "ok"
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e308, -1e40, 1e-308, 1e20])
+def test_absurd_numbers_are_named_not_stumbled_over(zn: Showers, value: float) -> None:
+    few = zn.rows(slice(60))
+    for name in few.columns:
+        few.columns[name][3] = value
+    few.showers = few.showers.astype(np.float64)
+    few.showers[5, 7] = value
+    few.incident = few.incident.astype(np.float64)
+    few.incident[8] = value
+    inspection = few.inspect()
+    assert inspection.verdict == "errors"
+    json.dumps(inspection.as_dict(), allow_nan=False)

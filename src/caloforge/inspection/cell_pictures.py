@@ -143,7 +143,7 @@ def _pulls(
         ax.plot(ends, ends, color=REFERENCE, lw=0.8)
         ax.axvline(least, color=REFERENCE, lw=0.8, ls=":")
     ax.set(
-        xlabel="hits expected by the neighbours (dotted: enough to judge)",
+        xlabel="hits expected by the neighbours",
         ylabel="hits (0 is drawn at 0.5)",
     )
 

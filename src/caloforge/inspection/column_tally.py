@@ -43,9 +43,9 @@ class Kinematics:
     def add(self, columns: dict[str, NDArray[np.float64]], start: int) -> None:
         """Count a piece."""
         energy, mass = columns["energy_gev"], columns["mass_mev"] / 1000
-        p2 = sum(columns[f"p{axis}_gev"] ** 2 for axis in "xyz")
-        p = np.sqrt(np.asarray(p2))
-        judged = (p > 0) & np.isfinite(energy + p + mass) & (energy > 0)
+        momenta = [columns[f"p{axis}_gev"] for axis in "xyz"]
+        p = np.hypot(np.hypot(momenta[0], momenta[1]), momenta[2])
+        judged = (p > 0) & (energy > 0) & np.isfinite(mass)
         self.judged += int(judged.sum())
         total = np.hypot(p, mass)
         off = judged & (np.abs(energy - total) > ENERGY_TOLERANCE * total)

@@ -95,6 +95,16 @@ class Outcome:
         }
 
 
+def some(count: int, noun: str, single: str, plural: str) -> str:
+    """Count things that do something: ``"1 shower is"``, ``"2 showers are"``."""
+    return f"{count:,} {noun} {single}" if count == 1 else f"{count:,} {noun}s {plural}"
+
+
+def percent(share: float) -> str:
+    """Write a share with two digits or so: ``"0.16 %"``, ``"97.4 %"``, ``"100 %"``."""
+    return f"{100 * share:.3g} %" if share < 0.9995 else f"{100 * share:.5g} %"
+
+
 def is_bad(severity: Severity) -> bool:
     """Whether something is wrong, or may be."""
     return SEVERITIES.index(severity) >= SEVERITIES.index("warning")

@@ -54,8 +54,9 @@ def make_pictures(evidence: Evidence) -> Iterator[Picture]:
         yield Picture(
             "hits",
             "How often cells are lit",
-            "Share of showers that light a cell. Crosses: dead; squares: hot; triangles: weak. "
-            "Below, where drawn: hits over those of the neighbours.",
+            "Left: share of showers that light a cell. Crosses: dead; squares: hot; triangles: "
+            "weak. Right: hits of each cell against those that its neighbours let expect; "
+            "right of the dotted line, a dead cell can be told.",
             cell_pictures.hit_map(evidence),
         )
     if evidence.response.bins():

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from caloforge.formats.format import Piece
     from caloforge.geometry import DetectorGeometry
 
+_INFINITE = 1e30
+_KIND = 2.0**31
+_INCIDENT = 2.0**62
+
 
 @dataclass(frozen=True)
 class View:
@@ -26,13 +30,13 @@ class View:
     Attributes:
         start: Number of the first shower.
         columns: Properties of the particles as they stand, ``(n,)`` each; NaN where the file
-            has none.
+            has none, or one that is infinite.
         missing: Columns that the file does not have.
         incident: Which rows are the same particle, ``(n,)``, if the file says so.
         lit: Number of cells that are not 0, ``(n,)``.
         rows: Shower of each lit cell, from 0 in this piece, ``(lit cell,)``, increasing.
         cells: Number of each lit cell, ``(lit cell,)``.
-        raw: Response of each lit cell as it stands, ``(lit cell,)``.
+        raw: Response of each lit cell as it stands, ``(lit cell,)``; NaN if infinite.
         values: The same in float64 with 0 where it is not finite, ``(lit cell,)``.
         sums: Summed response of each shower, ``(n,)``, of finite cells.
         dtype: Type of the cells.
@@ -82,7 +86,10 @@ def view_piece(piece: Piece, start: int, geometry: DetectorGeometry, source: str
     rows = np.repeat(np.arange(n), lit)
     values = raw.astype(np.float64)
     if showers.dtype.kind == "f":
-        values[~np.isfinite(values)] = 0.0
+        sane = np.abs(values) < _INFINITE
+        if not sane.all():
+            values[~sane] = 0.0
+            raw = np.where(sane, raw, np.nan)
     columns = {
         name: _numbers(name, column, n, source) for name, column in piece.columns.items()
     }
@@ -95,7 +102,8 @@ def view_piece(piece: Piece, start: int, geometry: DetectorGeometry, source: str
             msg = f"{source}: incident has shape {incident.shape}, expected ({n},); correct it"
             raise DataFormatError(msg)
         if incident.dtype.kind not in "iu":
-            incident = np.nan_to_num(_numbers("incident", incident, n, source))
+            numbers = _numbers("incident", incident, n, source)
+            incident = np.clip(np.nan_to_num(numbers), -_INCIDENT, _INCIDENT)
         incident = incident.astype(np.int64)
     return View(
         start=start,
@@ -124,4 +132,8 @@ def _numbers(name: str, values: NDArray[Any], n: int, source: str) -> NDArray[np
             "showers; give one row a shower"
         )
         raise DataFormatError(msg)
-    return numbers
+    # As good as infinite, or as 0: so that no later sum or square overflows.
+    numbers = np.where(
+        np.abs(numbers) < (_KIND if name == "pdg" else _INFINITE), numbers, np.nan
+    )
+    return np.where(np.abs(numbers) < 1 / _INFINITE, 0.0, numbers)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caloforge.inspection.finding import Check, Finding
+from caloforge.inspection.finding import Check, Finding, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +35,9 @@ def _duplicates(evidence: Evidence) -> Iterator[Finding]:
                 row, original = int(rows[chosen][0]), int(originals[chosen][0])
                 number = int(chosen.sum())
                 text = (
-                    f"{number:,} showers are cell by cell those of an earlier one, and the "
-                    f"{what} (first: shower {row} is shower {original})"
+                    f"{some(number, 'shower', 'is', 'are')} cell by cell that of an earlier "
+                    "one, "
+                    f"and the {what} (first: shower {row} is shower {original})"
                 )
                 yield Finding("error", text, number, row)
     yield Finding(
@@ -61,7 +62,8 @@ def _leak(evidence: Evidence) -> Iterator[Finding]:
         row = int(np.argmax(shared))
         there = int(np.argmax(other.identity.showers == own.showers[row]))
         text = (
-            f"{int(shared.sum()):,} showers are also in {other.source} (first: shower {row} is "
+            f"{some(int(shared.sum()), 'shower', 'is', 'are')} also in {other.source} (first: "
+            f"shower {row} is "
             f"shower {there} there)"
         )
         yield Finding("error", text, int(shared.sum()), row)
@@ -70,7 +72,8 @@ def _leak(evidence: Evidence) -> Iterator[Finding]:
         number, row = int(known.sum()), int(np.argmax(known))
         particles = len(np.intersect1d(own.distinct, other.identity.distinct))
         text = (
-            f"{number:,} showers are of {particles:,} incident particles that are also in "
+            f"{some(number, 'shower', 'is', 'are')} of incident particles ({particles:,}) "
+            "that are also in "
             f"{other.source}"
         )
         if few_by_design(evidence) or few_by_design(other):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.geometry import CylinderLayout
-from caloforge.inspection.finding import Finding
+from caloforge.inspection.finding import Finding, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,8 @@ def _order(evidence: Evidence, layout: CylinderLayout) -> Iterator[Finding]:
     if own > _UNEVEN and own > _BETTER * uneven[best]:
         text = (
             f"cells are stored with {best[2]}s fastest, then {best[1]}s, then {best[0]}s: so "
-            f"read, sectors differ by {np.sqrt(uneven[best]):.1%}, as stored {np.sqrt(own):.0%}"
+            f"read, sectors differ by {percent(np.sqrt(uneven[best]))}, as stored by "
+            f"{percent(np.sqrt(own))}"
         )
         cure = "store rings fastest, then angles, then layers"
         yield Finding("error", text, evidence.n_showers, 0, cure)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from caloforge.geometry import CylinderLayout, GridLayout
-from caloforge.inspection.finding import Check, Finding
+from caloforge.inspection.finding import Check, Finding, percent, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,20 +87,20 @@ def _judge(evidence: Evidence) -> Iterator[Finding]:
     found = judge_cells(evidence)
     names = _names(evidence)
     severities: tuple[tuple[NDArray[np.bool_], str, Severity], ...] = (
-        (found.dead, "dead: no shower lights them, but many their neighbours", "error"),
-        (found.weak, "lit far less often than their neighbours", "warning"),
-        (found.hot, "hot: lit far more often, or brighter, than their neighbours", "error"),
+        (found.dead, "dead: never lit, though the neighbours are", "error"),
+        (found.weak, "weak: lit far less often than the neighbours", "warning"),
+        (found.hot, "hot: lit far more often, or brighter, than the neighbours", "error"),
     )
     for chosen, what, severity in severities:
         if chosen.any():
-            verb = "cell is" if chosen.sum() == 1 else "cells are"
-            text = f"{int(chosen.sum()):,} {verb} {what} ({_list(chosen, names)})"
-            yield Finding(severity, text, int(chosen.sum()))
+            number = int(chosen.sum())
+            text = f"{some(number, 'cell', 'is', 'are')} {what}: {_list(chosen, names)}"
+            yield Finding(severity, text, number)
     yield from _groups(evidence, found)
     known = np.isfinite(found.expected)
     judged = known & (found.expected >= found.least)
     share = judged.mean()
-    text = f"{share:.0%} of the cells are lit often enough to tell a dead one"
+    text = f"{percent(share)} of the cells are lit often enough to tell a dead one"
     if share < 0.95:
         typical = np.quantile(found.expected[known], 0.05) if known.any() else 0.0
         needed = found.least / max(typical, 0.5) * evidence.n_showers

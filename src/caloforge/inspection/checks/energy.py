@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.data import kind_name
-from caloforge.inspection.finding import Check, Finding
+from caloforge.inspection.finding import Check, Finding, some
 from caloforge.inspection.response_tally import TO_GEV
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _gained(evidence: Evidence) -> Iterator[Finding]:
             else "find out what was added to these showers, or leave them out"
         )
         text = (
-            f"{gained.count:,} showers hold more energy than their particle had "
+            f"{some(gained.count, 'shower', 'holds', 'hold')} more energy than the particle "
+            "had "
             f"(first: {gained.example} {unit})"
         )
         yield Finding("error", text, gained.count, gained.first, cure)
@@ -152,8 +153,8 @@ def _outliers(evidence: Evidence, kind: int, bins: Sequence[Bin]) -> Iterator[Fi
             factor = max(factor, float(response.centres[far].max() / median))
     if count:
         text = (
-            f"{count:,} showers of {kind_name(kind)} are {_OUTLIER:g} to {factor:.0f} times "
-            "brighter than the median of their kind and energy"
+            f"{some(count, 'shower', 'is', 'are')} {_OUTLIER:g} to {factor:.0f} times brighter "
+            f"than the median of {kind_name(kind)} of that energy"
         )
         yield Finding("warning", text, count, first, _OUTLIERS)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.inspection.cell_tally import BINS_PER_DECADE, DECADES
-from caloforge.inspection.finding import Check, Finding
+from caloforge.inspection.finding import Check, Finding, percent, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +44,12 @@ def _empty(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("error", text, length, first, cure)
     elif share > _MANY_EMPTY and empty.count >= _SOME_EMPTY:
         yield Finding(
-            "warning", f"{share:.1%} of the showers are empty", empty.count, empty.first
+            "warning", f"{percent(share)} of the showers are empty", empty.count, empty.first
         )
     lit = evidence.cells.hits.sum() / (n * evidence.geometry.n_cells)
-    yield Finding("ok", f"{share:.2%} of the showers and {1 - lit:.2%} of the cells are empty")
+    yield Finding(
+        "ok", f"{percent(share)} of the showers and {percent(1 - lit)} of the cells are empty"
+    )
 
 
 def _saturation(evidence: Evidence) -> Iterator[Finding]:
@@ -56,7 +58,7 @@ def _saturation(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("not judged", "no cell has a response above 0")
         return
     limit = next((k for k in LIMITS if k == cells.top), None)
-    where = f"{cells.n_top:,} cells are at the largest value, {cells.top:.6g}"
+    where = f"{some(cells.n_top, 'cell', 'is', 'are')} at the largest value, {cells.top:.6g}"
     if _piles_up(evidence) or (limit is not None and cells.n_top > 1):
         known = f" (the limit of {int(np.log2(limit + 1))} bits)" if limit else ""
         yield Finding("warning", where + known, cells.n_top, cells.first_top)

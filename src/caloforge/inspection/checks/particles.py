@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.geometry import GridLayout
-from caloforge.inspection.finding import Check, Finding
+from caloforge.inspection.finding import Check, Finding, percent, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def _kinematics(evidence: Evidence) -> Iterator[Finding]:
             f"{found.off.count:,} of {n:,} energies are not sqrt(p^2 + m^2) to 0.1 % (first: "
             f"{found.off.example} GeV){what}"
         )
-        cure = f"convert: the file has {reading}" if explained else ""
+        cure = f"convert these showers: they have {reading}" if explained else ""
         yield Finding("error", text, found.off.count, found.off.first, cure)
     else:
         yield Finding("ok", f"{found.judged:,} energies agree with momentum and mass to 0.1 %")
@@ -76,7 +76,10 @@ def _face(evidence: Evidence) -> Iterator[Finding]:
         what = "against the others"
     if wrong.count:
         share = wrong.count / n
-        text = f"{wrong.count:,} particles fly {what} (pz, first: {wrong.example} GeV/c)"
+        text = (
+            f"{some(wrong.count, 'particle', 'flies', 'fly')} {what} (pz, first: "
+            f"{wrong.example} GeV/c)"
+        )
         cure = (
             "the detector is on the other side of the collision: mirror the axis, or name the "
             "right geometry"
@@ -99,8 +102,9 @@ def _depth(evidence: Evidence) -> Iterator[Finding]:
         return
     z = evidence.sample.columns["z_cm"][off][0]
     text = (
-        f"{off.mean():.1%} of the positions are not on the front face (first: z = {z:.6g} cm, "
-        f"the face is at {face:.6g} cm); here they are followed there in a straight line"
+        f"{percent(off.mean())} of the positions are not on the front face (first: z = "
+        f"{z:.6g} cm, the face is at {face:.6g} cm); here they are "
+        "followed there in a straight line"
     )
     first = int(evidence.sample.number[off][0])
     cure = "train on the point on the front face: where a particle starts says less"
@@ -121,8 +125,8 @@ def _misses(evidence: Evidence) -> Iterator[Finding]:
     first = int(sample.number[outside][0])
     x, y = impact[outside][0]
     text = (
-        f"{outside.mean():.1%} of the particles miss the front face (first: x, y = {x:.4g}, "
-        f"{y:.4g} cm)"
+        f"{percent(outside.mean())} of the particles miss the front face (first: x, y = "
+        f"{x:.4g}, {y:.4g} cm)"
     )
     middle = np.nanmedian(impact, axis=0)
     spread = np.nanmax(np.abs(impact), axis=0) / half
