@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 
 from caloforge.data import loading
@@ -97,7 +99,9 @@ def test_resumed_run_ends_with_the_same_weights(
 
 
 def test_workers_and_memory_do_not_show(grid_run, tmp_path, monkeypatch, small_pools) -> None:
-    train(grid_run(STREAM), tmp_path / "one")
+    console = Console(file=io.StringIO(), width=300)
+    train(grid_run(STREAM), tmp_path / "one", console=console)
+    assert "grid.h5: 30 showers a pool (data.buffer_mb = 256)" in console.file.getvalue()
     train(grid_run(STREAM, "data.workers=0"), tmp_path / "none")
     train(grid_run(STREAM, "data.workers=3"), tmp_path / "three")
     # The validation side held, as where there is room for it.

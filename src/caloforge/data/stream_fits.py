@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PARTICLE_ROWS, _SHOWER_BYTES, _BLOCK_BYTES = 65536, 16 * 1024**2, 512 * 1024
 
-# Training showers on which the far light is measured at most: 0.1 % of its value, or better.
+# Training showers on which the far light is measured at most; it is a few means.
 FOR_LIGHT = 131072
 
 

@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 from caloforge.config import RunConfig, load_run
+from caloforge.data.stream import StreamedShowers
 from caloforge.errors import ConfigError
 from caloforge.output import new_file, new_folder
 from caloforge.training.bundle import Bundle, build_model, write_bundle
@@ -245,7 +246,13 @@ def _report(console: Console, run: RunConfig, prepared: Prepared) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    for line in prepared.record.lines():
+    lines = prepared.record.lines()
+    if isinstance(prepared.train, StreamedShowers):
+        lines.append(
+            f"streamed from {prepared.train.path}: {prepared.train.pool_rows:,} showers a pool "
+            f"(data.buffer_mb = {run.data.buffer_mb})"
+        )
+    for line in lines:
         console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
 
 
