@@ -139,3 +139,30 @@ def test_an_error_in_a_worker_comes_out(dataset, monkeypatch) -> None:
     monkeypatch.setattr(ShowerDataset, "batch", broken)
     with pytest.raises(DataFormatError, match="broken"):
         next(iter(BatchStream(dataset, 8, seed=0, workers=2)))
+
+
+def test_batches_for_a_gpu_are_pinned(dataset, monkeypatch) -> None:
+    pinned = []
+
+    def pin(tensor):
+        pinned.append(tensor.shape)
+        return tensor.clone()
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    (there,) = BatchStream(dataset, 8, seed=0, stop=1, pin=True, workers=1)
+    (here,) = BatchStream(dataset, 8, seed=0, stop=1)
+    assert pinned == [tensor.shape for tensor in here]
+    assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))
+
+
+def test_a_gpu_holds_showers_that_take_a_quarter_of_its_memory(dataset, monkeypatch) -> None:
+    gpu, cpu = torch.device("cuda", 0), torch.device("cpu")
+    # There is none here: what would go to it stays on the CPU.
+    monkeypatch.setattr(ShowerDataset, "on", lambda self, _: replace(self, device=cpu))
+    size = dataset.sample.showers.nbytes
+    for free, held in ((4 * size, True), (4 * size - 1, False)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (free, 2 * free))
+        assert (dataset.held_by(gpu).device is not None) is held
+    assert dataset.held_by(cpu) is dataset
+    there = replace(dataset, device=cpu)
+    assert there.held_by(gpu) is there
