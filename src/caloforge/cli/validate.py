@@ -25,7 +25,7 @@ from caloforge.cli.options import force_option
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.option(
-    "--from", "format_name", metavar="FORMAT", help="Format, if not to be recognised."
+    "--from", "format_name", metavar="FORMAT", help="Format of all files, if not by content."
 )
 @click.option("--geometry", metavar="G", help="Detector, if FILE does not name it.")
 @click.option(
