@@ -227,7 +227,11 @@ class _Sink:
         cpu_seconds: NDArray[np.float32] | None = None,
     ) -> None:
         """Write some showers."""
-        if self.dtype.kind == "u" and showers.size and showers.max() > np.iinfo(self.dtype).max:
+        if (
+            self.dtype == np.uint16
+            and showers.size
+            and showers.max() > np.iinfo(self.dtype).max
+        ):
             raise LargeCountError(_WIDER)
         cells = showers.reshape(-1, *self.cells).astype(self.dtype, copy=False)
         self.folder.append(RESPONSES, "arr_0", cells)

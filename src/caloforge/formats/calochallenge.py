@@ -15,6 +15,7 @@ from caloforge.data.chunk_writer import ChunkWriter
 from caloforge.data.shower_format import attribute
 from caloforge.errors import ConfigError, DataFormatError
 from caloforge.formats.binning_xml import named_geometry, read_binning
+from caloforge.formats.damage import UNREADABLE, damage
 from caloforge.formats.format import (
     Format,
     Piece,
@@ -101,7 +102,7 @@ class _Source:
     def pieces(self, size: int) -> Iterator[Piece]:
         """Go through energies and voxels; the particle follows the axis."""
         mass_mev, charge = _mass_and_charge(self.pdg)
-        try:
+        with damage(self.path):
             start = 0
             for rows in row_blocks(self.file[SHOWERS], size):
                 energies = self.file[ENERGIES][start : start + len(rows)]
@@ -111,9 +112,6 @@ class _Source:
                 if self.cell_factor != 1:
                     cells = cells * cells.dtype.type(self.cell_factor)
                 yield Piece(_columns(energy, self.pdg, mass_mev, charge), None, cells)
-        except (OSError, RuntimeError) as error:
-            msg = f"{self.path}: the data are damaged; copy or make the file again"
-            raise DataFormatError(msg) from error
 
 
 def _columns(
@@ -157,7 +155,7 @@ def _recognise(path: Path) -> bool:
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             return ENERGIES in file and SHOWERS in file
-    except (OSError, RuntimeError):
+    except UNREADABLE:
         return False
 
 
@@ -166,10 +164,12 @@ def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSourc
     """Open a file of the challenge."""
     (path,) = paths
     with opened(path) as file:
-        n_cells = _checked(path, file)
-        geometry, pdg = _detector(path, file, n_cells, options)
-        energy_unit = _unit(path, file, ENERGIES)
-        cell_unit = _unit(path, file, SHOWERS)
+        with damage(path):
+            n_cells = _checked(path, file)
+            geometry, pdg = _detector(path, file, n_cells, options)
+            energy_unit = _unit(path, file, ENERGIES)
+            cell_unit = _unit(path, file, SHOWERS)
+            provenance = _provenance(file)
         cell_factor = _MEV[cell_unit] / _MEV.get(geometry.unit, 1.0)
         notes = [
             f"{ENERGIES}: {energy_unit} to GeV, times {_MEV[energy_unit] / 1000:g}",
@@ -183,7 +183,7 @@ def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSourc
             geometry=geometry,
             pdg=pdg,
             conversions=tuple(notes),
-            provenance=_provenance(file),
+            provenance=provenance,
             energy_factor=_MEV[energy_unit] / 1000,
             cell_factor=cell_factor,
         )
@@ -219,7 +219,7 @@ def _detector(
     published_name, published_pdg = _PUBLISHED.get(n_cells, (None, None))
     pdg = options.pdg
     stored = file.attrs.get("pdg")
-    if pdg is None and stored is not None:
+    if pdg is None and isinstance(stored, np.integer | int):
         pdg = int(stored)
     if options.geometry is not None and options.geometry.lower().endswith(".xml"):
         geometry, in_xml = read_binning(options.geometry, pdg=options.pdg)

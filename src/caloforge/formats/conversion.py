@@ -238,7 +238,11 @@ class _Job:
             _note(report, f"incident: {_NUMBERED}")
             piece = piece._replace(incident=incident_numbers(piece.columns))
         assert piece.incident is not None
-        particles = Particles(piece.columns, piece.incident)
+        try:
+            particles = Particles(piece.columns, piece.incident)
+        except DataFormatError as error:
+            msg = f"{self.where}: {str(error).removeprefix('particles: ')}"
+            raise DataFormatError(msg) from error
         report.kinds_read |= set(np.unique(particles["pdg"]).tolist())
         if self.selection is not None:
             sums = piece.showers.sum(axis=1, dtype=np.float64)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from caloforge.errors import DataFormatError
+from caloforge.formats.damage import UNREADABLE, damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ def is_npz(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except UNREADABLE:
         return False
     return bool(names) and all(name.endswith(".npy") for name in names)
 
@@ -123,7 +123,7 @@ def stored_arrays(path: Path) -> list[StoredArray]:
         try:
             with zipfile.ZipFile(path) as archive:
                 names = [n for n in archive.namelist() if n.endswith(".npy")]
-        except zipfile.BadZipFile as error:
+        except UNREADABLE as error:
             cut = "the file is cut off" if start.startswith(_ZIP) else "not an npz file"
             msg = f"{path}: {cut} ({error}); copy or make it again"
             raise DataFormatError(msg) from error
@@ -145,25 +145,20 @@ def _stream(path: Path, name: str) -> Iterator[IO[bytes]]:
         with path.open("rb") as file:
             yield file
         return
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-            yield member
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        msg = f"{path}['{name}']: damaged ({error}); copy or make the file again"
-        raise DataFormatError(msg) from error
+    with ExitStack() as stack:
+        with damage(f"{path}['{name}']"):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            member = stack.enter_context(archive.open(f"{name}.npy"))
+        yield member
 
 
 def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Read shape, order and type; the stream then stands at the first number."""
-    try:
+    with damage(where):
         version = np.lib.format.read_magic(stream)
         if version == (1, 0):
             return np.lib.format.read_array_header_1_0(stream)
         return np.lib.format.read_array_header_2_0(stream)
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        msg = f"{where}: the header is damaged ({reason}); copy or make the file again"
-        raise DataFormatError(msg) from error
 
 
 def _read(stream: IO[bytes], n_bytes: int, where: str) -> bytes:
@@ -171,7 +166,8 @@ def _read(stream: IO[bytes], n_bytes: int, where: str) -> bytes:
     parts = []
     left = n_bytes
     while left:
-        part = stream.read(left)
+        with damage(where):
+            part = stream.read(left)
         if not part:
             msg = f"{where}: the array is cut off; copy or make the file again"
             raise DataFormatError(msg)

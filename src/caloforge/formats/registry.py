@@ -20,6 +20,7 @@ from caloforge.formats import (
     shower_h5,
 )
 from caloforge.formats.chain import ChainedSource
+from caloforge.formats.damage import damage
 from caloforge.formats.format import Format, ReadOptions, ShowerSource
 
 if TYPE_CHECKING:
@@ -223,5 +224,5 @@ def _hdf5(path: Path) -> str:
     """Name the data sets of an HDF5 file, which is opened to complain if it is damaged."""
     from caloforge.formats.hdf5 import opened
 
-    with opened(path) as file:
+    with opened(path) as file, damage(path):
         return f"an HDF5 file of unknown layout (it holds {', '.join(list(file)[:5]) or '-'})"

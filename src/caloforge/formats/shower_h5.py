@@ -18,6 +18,7 @@ from caloforge.data.shower_format import CPU_SECONDS, INCIDENT, SHOWERS, attribu
 from caloforge.data.shower_writer import ShowerWriter
 from caloforge.errors import DataFormatError
 from caloforge.formats.binning_xml import named_geometry
+from caloforge.formats.damage import UNREADABLE, damage
 from caloforge.formats.format import (
     Format,
     LargeCountError,
@@ -117,7 +118,7 @@ class _Sink:
         cpu_seconds: NDArray[np.float32] | None = None,
     ) -> None:
         """Write some showers; ask for wider integers if they do not fit."""
-        if self.largest is not None and showers.size and showers.max() > self.largest:
+        if self.largest and showers.size and showers.max() > self.largest:
             raise LargeCountError(_WIDER)
         self.writer.append(particles, showers, cpu_seconds)
 
@@ -131,7 +132,7 @@ def _recognise(path: Path) -> bool:
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             return attribute(file, "format") == shower_format.FORMAT
-    except OSError:
+    except UNREADABLE:
         return False
 
 
@@ -139,8 +140,12 @@ def _recognise(path: Path) -> bool:
 def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSource]:
     """Open a shower file; a geometry that is given takes the place of the file's."""
     (path,) = paths
-    with open_file(path) as file:
-        text = attribute(file, "geometry")
+    with damage(path):
+        opened = open_file(path)
+    with opened as file:
+        with damage(path):
+            text = attribute(file, "geometry")
+            provenance = _provenance(path, file)
         geometry = DetectorGeometry.from_json(text, source=f"{path} attribute geometry")
         conversions: tuple[str, ...] = ()
         if options.geometry is not None:
@@ -150,7 +155,9 @@ def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSourc
             geometry = given
         threads = Threads()
         try:
-            yield _Source(path, file, geometry, _provenance(path, file), threads, conversions)
+            with damage(path):
+                source = _Source(path, file, geometry, provenance, threads, conversions)
+            yield source
         finally:
             threads.close()
 
@@ -164,7 +171,7 @@ def _write(
     with ShowerWriter(
         path, geometry, provenance=options.provenance, dtype=dtype, force=options.force
     ) as writer:
-        yield _Sink(writer, int(np.iinfo(dtype).max) if dtype.kind == "u" else None)
+        yield _Sink(writer, int(np.iinfo(dtype).max) if dtype == np.uint16 else None)
         writer.describe(options.provenance)
 
 
