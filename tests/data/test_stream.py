@@ -106,6 +106,17 @@ def test_batches_are_those_of_the_order(both, pair, hold) -> None:
     assert equal(list(stream), expected)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_pools_may_be_smaller_than_batches(both, workers) -> None:
+    streamed, held = both(pool_rows=5)
+    stream = streamed.stream(BATCH, seed=4, stop=13, workers=workers)
+    for step, batch in enumerate(stream):
+        epoch, k = divmod(step, 10)
+        rows = stream.order(epoch)[k * BATCH : (k + 1) * BATCH]
+        expected = held.batch(rows, np.random.default_rng((4, 1, step, 0)))
+        assert equal([batch], [expected])
+
+
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_batches_are_the_same_for_any_number_of_workers(both, workers) -> None:
     streamed, _ = both()
