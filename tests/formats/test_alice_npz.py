@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import load_sample, read_showers
-from caloforge.errors import DataFormatError, OutputError
+from caloforge.errors import CaloforgeError, DataFormatError, OutputError
 from caloforge.formats.alice_npz import CONDITIONS
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import ReadOptions
@@ -253,3 +253,24 @@ class TestWriting:
         np.testing.assert_array_equal(back.cpu_seconds, sample.cpu_seconds[rows])
         np.testing.assert_array_equal(back.particles.incident, particles.incident)
         np.testing.assert_array_equal(back.particles.identity(), particles.identity())
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_changed_bytes_end_in_one_line_or_in_showers(tmp_path_factory, sample, data):
+    folder = tmp_path_factory.mktemp("damage")
+    np.savez_compressed(folder / RESPONSES, sample.showers[:4].reshape(-1, 56, 30))
+    np.savez(folder / PARTICLES, table(sample)[:4])
+    path = folder / data.draw(st.sampled_from([RESPONSES, PARTICLES]))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    length = data.draw(st.just(len(content)) | st.integers(1, len(content)))
+    path.write_bytes(content[:length])
+    message = ""
+    try:
+        convert([folder / RESPONSES], folder / "out.h5")
+    except CaloforgeError as error:
+        message = str(error)
+    assert "\n" not in message
+    assert (folder / "out.h5").exists() == (message == "")

@@ -20,7 +20,7 @@ from caloforge.formats import (
     shower_h5,
 )
 from caloforge.formats.chain import ChainedSource
-from caloforge.formats.damage import damage
+from caloforge.formats.damage import UNREADABLE, damage
 from caloforge.formats.format import Format, ReadOptions, ShowerSource
 
 if TYPE_CHECKING:
@@ -59,13 +59,15 @@ def recognised(path: str | Path) -> Format:
     if path.is_file() and path.stat().st_size == 0:
         msg = f"{path}: the file is empty, expected showers; copy or make it again"
         raise DataFormatError(msg)
-    try:
-        for row in FORMATS:
+    for row in FORMATS:
+        try:
             if row.recognise(path):
                 return row
-    except PermissionError as error:
-        msg = f"{path}: may not be read; ask its owner for permission"
-        raise DataFormatError(msg) from error
+        except PermissionError as error:
+            msg = f"{path}: may not be read; ask its owner for permission"
+            raise DataFormatError(msg) from error
+        except UNREADABLE:
+            continue  # damaged; what it looks like is said below
     if path.is_dir():
         msg = f"{path}: found a folder without showers, expected files; name those in it"
         raise DataFormatError(msg)
