@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from caloforge.data import Particles, load_sample
+from caloforge.data.files.shower_writer import ShowerWriter
 from caloforge.data.reflections import Reflections
-from caloforge.data.shower_writer import ShowerWriter
 from caloforge.training.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results" / "evaluate.json"

@@ -39,7 +39,7 @@ from storage_tables import write_tables
 from storage_ways import BASELINE, Stored, missing, ways
 
 from caloforge.data import load_sample
-from caloforge.data.chunk_threads import default_threads
+from caloforge.data.files.chunk_threads import default_threads
 from caloforge.geometry import load_geometry
 from caloforge.training.provenance import provenance
 

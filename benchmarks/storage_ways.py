@@ -13,8 +13,8 @@ import pyarrow as pa
 from pyarrow import parquet as pq
 
 from caloforge.data import Particles, ShowerFile, ShowerWriter, shower_writer
-from caloforge.data.chunk_threads import Threads
-from caloforge.data.chunk_writer import ChunkWriter
+from caloforge.data.files.chunk_threads import Threads
+from caloforge.data.files.chunk_writer import ChunkWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -299,7 +299,7 @@ def write_sparse(path: Path, stored: Stored) -> Path:
 
 
 def read_sparse(path: Path, stored: Stored) -> Iterator[np.ndarray]:
-    from caloforge.data.chunk_reader import ChunkReader
+    from caloforge.data.files.chunk_reader import ChunkReader
 
     threads = Threads()
     with h5py.File(path) as file:

@@ -68,7 +68,7 @@ def evaluate(detector: str, work: Path) -> None:
     """Train, generate, evaluate and keep metrics.json."""
     from caloforge.config import load_run
     from caloforge.data import load_sample, read_showers
-    from caloforge.data.split import split_rows
+    from caloforge.data.splits.split import split_rows
     from caloforge.generation.files import generate_file
     from caloforge.generation.nearest import NearestShower
     from caloforge.report import write_report

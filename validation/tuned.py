@@ -35,7 +35,7 @@ def measure(run_name: str, seed: int, work: Path) -> dict:
     """Train one run, generate for the test particles, compare."""
     from caloforge.config import load_run
     from caloforge.data import load_sample
-    from caloforge.data.split import split_rows
+    from caloforge.data.splits.split import split_rows
     from caloforge.generation.nearest import NearestShower
     from caloforge.generation.simulation import load
     from caloforge.report import evaluate_samples

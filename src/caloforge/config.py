@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from caloforge.data import Selection, SplitPlan
 from caloforge.data.features import DEFAULT_CONDITIONS
-from caloforge.data.loading import Loading
+from caloforge.data.feeding.loading import Loading
 from caloforge.errors import ConfigError, did_you_mean
 from caloforge.models import MODELS
 from caloforge.models.checks import check_choice, check_positive

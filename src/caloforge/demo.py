@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from caloforge.config import load_run
+from caloforge.data.files.shower_file import read_showers
 from caloforge.data.sample import load_sample
-from caloforge.data.shower_file import read_showers
-from caloforge.data.split import split_rows
+from caloforge.data.splits.split import split_rows
 from caloforge.generation.files import generate_file
 from caloforge.generation.nearest import NearestShower
 from caloforge.generation.simulation import load

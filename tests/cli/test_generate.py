@@ -23,8 +23,8 @@ def run(*arguments):
 def bundle(tmp_path_factory, toy_grid, toy_sample):
 
     from caloforge.config import run_from_tables
-    from caloforge.data.dataset import ShowerDataset
     from caloforge.data.features import ConditionSet
+    from caloforge.data.feeding.dataset import ShowerDataset
     from caloforge.data.transforms import CellFrame
     from caloforge.nn import ShowerSpec
     from caloforge.training.bundle import Bundle, build_model, write_bundle

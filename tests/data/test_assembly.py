@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import make_particles
 
-from caloforge.data.assembly import DeviceCells, HostCells, lines, moved
+from caloforge.data.feeding.assembly import DeviceCells, HostCells, lines, moved
 from caloforge.data.reflections import Reflections
 from caloforge.data.transforms import CellFrame
 from caloforge.geometry import DetectorGeometry, GridLayout

@@ -11,9 +11,9 @@ import pytest
 
 from caloforge.config import run_from_tables
 from caloforge.data import BalanceRow, Particles, ShowerFile, ShowerWriter, Split, balance
-from caloforge.data.balance import balance_lines, balance_of
-from caloforge.data.partition import pieces
-from caloforge.data.split_record import split_record
+from caloforge.data.splits.balance import balance_lines, balance_of
+from caloforge.data.splits.partition import pieces
+from caloforge.data.splits.split_record import split_record
 
 DOCS = Path(__file__).parents[2] / "docs" / "splits-and-conditions.md"
 
@@ -43,7 +43,7 @@ def test_a_file_is_counted_piece_by_piece(sample, tmp_path, monkeypatch):
     split = Split(np.arange(0, 150, 2), np.arange(1, 100, 2))
     whole = balance(sample.particles, *split)
     # The package has a function of the module's name.
-    monkeypatch.setattr(sys.modules["caloforge.data.partition"], "_PARTICLE_ROWS", 7)
+    monkeypatch.setattr(sys.modules["caloforge.data.splits.partition"], "_PARTICLE_ROWS", 7)
     with ShowerFile(tmp_path / "a.h5") as file:
         assert len(list(pieces(file, cells=False))) == 22
         assert balance_of(file, split) == whole

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caloforge.data.chunk_codec import (
+from caloforge.data.files.chunk_codec import (
     DamagedChunkError,
     deflated,
     inflated,

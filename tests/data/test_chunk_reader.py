@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import ShowerFile, ShowerWriter, load_sample, sample_path
-from caloforge.data.chunk_codec import DamagedChunkError
-from caloforge.data.chunk_reader import ChunkReader
-from caloforge.data.chunk_threads import Threads
+from caloforge.data.files.chunk_codec import DamagedChunkError
+from caloforge.data.files.chunk_reader import ChunkReader
+from caloforge.data.files.chunk_threads import Threads
 from caloforge.errors import ConfigError, DataFormatError
 
 ROWS = 53

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from caloforge.data.chunk_threads import Queue, Threads, _quota, default_threads
+from caloforge.data.files.chunk_threads import Queue, Threads, _quota, default_threads
 from caloforge.errors import ConfigError
 
 
@@ -14,7 +14,8 @@ class TestDefault:
         # Of all cores, this process may use one.
         script = (
             "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-            "from caloforge.data.chunk_threads import default_threads; print(default_threads())"
+            "from caloforge.data.files.chunk_threads import default_threads; "
+            "print(default_threads())"
         )
         environment = {k: v for k, v in os.environ.items() if k != "CALOFORGE_THREADS"}
         answer = subprocess.run(

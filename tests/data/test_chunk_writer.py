@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from caloforge.data import (
     ShowerFile,
     ShowerWriter,
-    chunk_writer,
     load_sample,
     sample_path,
-    shower_writer,
 )
+from caloforge.data.files import chunk_writer, shower_writer
 from caloforge.errors import ConfigError, DataFormatError
 
 

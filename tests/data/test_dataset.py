@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from caloforge.data import load_sample
-from caloforge.data.dataset import BatchStream, ShowerDataset
 from caloforge.data.features import ConditionSet
+from caloforge.data.feeding.dataset import BatchStream, ShowerDataset
 from caloforge.data.transforms import CellFrame
 from caloforge.errors import DataFormatError
 

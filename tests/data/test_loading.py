@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from caloforge.data import loading
-from caloforge.data.loading import Loading
+from caloforge.data.feeding import loading
+from caloforge.data.feeding.loading import Loading
 from caloforge.errors import ConfigError
 
 MIB = 1024**2

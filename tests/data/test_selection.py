@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import Selection
-from caloforge.data.selection import told_selection
+from caloforge.data.splits.selection import told_selection
 from caloforge.errors import ConfigError
 
 NUMBERS = st.integers(0, 60)

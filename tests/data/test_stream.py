@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from caloforge.data import ShowerFile, ShowerWriter
-from caloforge.data.dataset import ShowerDataset
 from caloforge.data.features import ConditionSet
-from caloforge.data.stream import StreamedShowers
-from caloforge.data.stream_fits import (
+from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.feeding.stream import StreamedShowers
+from caloforge.data.feeding.stream_fits import (
     fit_conditions,
     fit_light,
     group_starts,
     particle_pieces,
     stored,
 )
-from caloforge.data.stream_order import Blocks
+from caloforge.data.feeding.stream_order import Blocks
 from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.errors import ConfigError, DataFormatError
 
@@ -261,14 +261,14 @@ def test_far_light_and_check_piece_by_piece(path, sample, monkeypatch) -> None:
     rows, rng = np.arange(0, len(sample), 3), np.random.default_rng(0)
     some = sample.select(rows)
     frame = CellFrame(sample.geometry, sample.geometry.kind == "grid")
-    monkeypatch.setattr("caloforge.data.stream_fits._SHOWER_BYTES", 1000)
+    monkeypatch.setattr("caloforge.data.feeding.stream_fits._SHOWER_BYTES", 1000)
     with ShowerFile(path) as file:
         found = fit_light(file, rows, frame, rng)
         whole = FarLight.fit(frame, some.particles, some.showers)
         assert found.per_gev.keys() == whole.per_gev.keys()
         for pdg, means in whole.per_gev.items():
             assert found.per_gev[pdg] == pytest.approx(means, rel=1e-12)
-        monkeypatch.setattr("caloforge.data.stream_fits.FOR_LIGHT", 40)
+        monkeypatch.setattr("caloforge.data.feeding.stream_fits.FOR_LIGHT", 40)
         part = fit_light(file, rows, frame, rng)
     assert part.per_gev.keys() == found.per_gev.keys()
     if frame.centre_on_impact:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caloforge.data.stream_order import Blocks, EpochOrder
+from caloforge.data.feeding.stream_order import Blocks, EpochOrder
 
 
 @settings(deadline=None, max_examples=80)

@@ -8,8 +8,8 @@ import torch
 
 from caloforge.config import run_from_tables
 from caloforge.data import ShowerWriter
-from caloforge.data.dataset import ShowerDataset
 from caloforge.data.features import ConditionSet
+from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.nn import ShowerSpec
 from caloforge.training.bundle import Bundle, build_model, write_bundle

@@ -8,7 +8,7 @@ import torch
 from tests.explain.conftest import KINDS
 
 from caloforge.data import read_showers
-from caloforge.data.dataset import ShowerDataset
+from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.explain.interpolation import N_STEPS, lines
 from caloforge.explain.reconstruction import Errors, reconstruct
 from caloforge.explain.subject import Subject

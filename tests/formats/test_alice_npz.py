@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from caloforge.data import load_sample, read_showers
 from caloforge.errors import CaloforgeError, DataFormatError, OutputError
-from caloforge.formats.alice_npz import CONDITIONS
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import ReadOptions
-from caloforge.formats.npz_arrays import stored_arrays
+from caloforge.formats.npz.alice import CONDITIONS
+from caloforge.formats.npz.arrays import stored_arrays
 from caloforge.formats.registry import open_showers, recognised, source_sets
 
 RESPONSES, PARTICLES = "data_nonrandom_responses.npz", "data_nonrandom_particles.npz"

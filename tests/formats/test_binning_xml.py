@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.errors import GeometryError, OutputError
-from caloforge.formats.binning_xml import named_geometry, read_binning, write_binning
+from caloforge.formats.challenge.binning_xml import named_geometry, read_binning, write_binning
 from caloforge.geometry import CylinderLayer, CylinderLayout, DetectorGeometry, load_geometry
 
 # Layout of the published files: spaces, an empty layer, one without sectors.

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from caloforge.data import ShowerWriter, load_sample, read_showers
 from caloforge.errors import ConfigError, DataFormatError, GeometryError
-from caloforge.formats.binning_xml import write_binning
-from caloforge.formats.calochallenge import challenge_threshold
+from caloforge.formats.challenge.binning_xml import write_binning
+from caloforge.formats.challenge.calochallenge import challenge_threshold
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import ReadOptions
 from caloforge.formats.registry import open_showers, recognised

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import Particles, ShowerWriter, read_showers
-from caloforge.data.selection import Selection
+from caloforge.data.splits.selection import Selection
 from caloforge.errors import ConfigError, DataFormatError, OutputError
 from caloforge.formats.conversion import convert, piece_rows
 from caloforge.formats.identity import incident_numbers

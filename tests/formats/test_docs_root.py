@@ -12,7 +12,7 @@ from tests.formats.test_o2_text import write_run
 
 from caloforge.cli import main
 from caloforge.data import load_sample, read_showers
-from caloforge.formats.root_mapping import parse_mapping
+from caloforge.formats.mapping.names import parse_mapping
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats"
 

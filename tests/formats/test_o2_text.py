@@ -9,8 +9,8 @@ from caloforge.data import load_sample, read_showers
 from caloforge.errors import DataFormatError
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import ReadOptions
+from caloforge.formats.o2.numbers import NumberLines
 from caloforge.formats.registry import open_showers, source_sets
-from caloforge.formats.text_numbers import NumberLines
 
 SHAPES = {"neutron": (44, 44), "proton": (56, 30)}
 COLUMNS = ("pdg", "energy_gev", "x_cm", "y_cm", "z_cm", "px_gev", "py_gev", "pz_gev")
@@ -177,9 +177,9 @@ class TestReading:
         path = tmp_path_factory.mktemp("lines") / "a.txt"
         np.savetxt(path, cells, fmt="%d")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("caloforge.formats.text_numbers._BLOCK_BYTES", block)
+            patch.setattr("caloforge.formats.o2.numbers._BLOCK_BYTES", block)
             # The first line must be read whole to know how many numbers it has.
-            patch.setattr("caloforge.formats.text_numbers.first_width", lambda _: 3)
+            patch.setattr("caloforge.formats.o2.numbers.first_width", lambda _: 3)
             lines = NumberLines(path)
             assert lines.count() == len(cells)
             parts = [lines.take(step) for _ in range(len(cells) // step + 1)]

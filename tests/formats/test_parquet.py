@@ -18,7 +18,7 @@ from caloforge.data import PARTICLE_COLUMNS, Particles, load_sample
 from caloforge.errors import ConfigError, DataFormatError, OutputError
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import Piece, ReadOptions, WriteOptions
-from caloforge.formats.parquet import FORMAT
+from caloforge.formats.parquet.table import FORMAT
 from caloforge.formats.registry import recognised
 from caloforge.geometry import CylinderLayer, CylinderLayout, DetectorGeometry, GridLayout
 
@@ -409,7 +409,7 @@ PEAK = """
 import sys
 from pathlib import Path
 from caloforge.formats.format import ReadOptions, WriteOptions
-from caloforge.formats.parquet import FORMAT
+from caloforge.formats.parquet.table import FORMAT
 import pyarrow.parquet
 from caloforge.data import Particles
 import numpy as np

@@ -16,8 +16,8 @@ from caloforge.data import PARTICLE_COLUMNS, Particles, ShowerFile, load_sample,
 from caloforge.errors import DataFormatError, OutputError
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import ReadOptions, WriteOptions
-from caloforge.formats.point_cloud import FORMAT
-from caloforge.formats.point_cloud_cells import PointCells
+from caloforge.formats.point_cloud.cells import PointCells
+from caloforge.formats.point_cloud.clouds import FORMAT
 from caloforge.formats.registry import recognised
 from caloforge.geometry import (
     CylinderLayer,
@@ -384,7 +384,7 @@ from pathlib import Path
 import h5py, numpy as np, particle
 from caloforge.data import Particles
 from caloforge.formats.format import ReadOptions, WriteOptions
-from caloforge.formats.point_cloud import FORMAT
+from caloforge.formats.point_cloud.clouds import FORMAT
 
 def peak():  # of this process: that of resource.getrusage is inherited from the tests
     status = Path("/proc/self/status").read_text()

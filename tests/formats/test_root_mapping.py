@@ -5,8 +5,8 @@ import pytest
 
 from caloforge.data.columns import PARTICLE_COLUMNS
 from caloforge.errors import ConfigError, DataFormatError
-from caloforge.formats.root_columns import ColumnPlan
-from caloforge.formats.root_mapping import BranchMapping, parse_mapping, read_mapping
+from caloforge.formats.mapping.columns import ColumnPlan
+from caloforge.formats.mapping.names import BranchMapping, parse_mapping, read_mapping
 
 POSITION = {"x_cm": 0, "y_cm": 0, "z_cm": 0}
 MOMENTUM = ("px_gev", "py_gev", "pz_gev")

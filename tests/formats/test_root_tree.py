@@ -335,8 +335,8 @@ class TestBaskets:
         path = written(tmp_path / "a.root", {"t": table}, compression=compression)
         dense = toml(tmp_path, '[cells]\nbranch = "c"')
         at_once = read(path, 64, geometry="zn")[2], read(path, 64, mapping=dense)[2]
-        monkeypatch.setattr("caloforge.formats.root_baskets._LARGE_BYTES", 0)
-        monkeypatch.setattr("caloforge.formats.root_baskets._RUN_BYTES", 10_000)
+        monkeypatch.setattr("caloforge.formats.root.baskets._LARGE_BYTES", 0)
+        monkeypatch.setattr("caloforge.formats.root.baskets._RUN_BYTES", 10_000)
         np.testing.assert_array_equal(read(path, 64, geometry="zn")[2], at_once[0])
         np.testing.assert_array_equal(read(path, 64, mapping=dense)[2], at_once[1])
         np.testing.assert_array_equal(at_once[1], images(200).reshape(200, -1))
@@ -353,7 +353,7 @@ class TestBaskets:
         }
         path = written(tmp_path / "a.root", {"t": table})
         # As for vectors of vectors, which uproot reads but does not write.
-        monkeypatch.setattr("caloforge.formats.root_baskets._layout", lambda _: None)
+        monkeypatch.setattr("caloforge.formats.root.baskets._layout", lambda _: None)
         _, found, sparse = read(path, 8, geometry="zn")
         _, _, dense = read(path, 8, mapping=toml(tmp_path, '[cells]\nbranch = "c"'))
         np.testing.assert_array_equal(sparse, cells)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from caloforge.data import ShowerSample
-from caloforge.data.dataset import ShowerDataset
 from caloforge.data.features import ConditionSet
+from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.errors import ConfigError
 from caloforge.models import MODELS, E2ESAEConfig, RegressionConfig, VAEConfig
 from caloforge.nn import ShowerSpec

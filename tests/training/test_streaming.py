@@ -13,10 +13,10 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from caloforge.data import loading
-from caloforge.data.dataset import ShowerDataset
-from caloforge.data.stream import StreamedShowers
-from caloforge.data.stream_fits import stored
+from caloforge.data.feeding import loading
+from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.feeding.stream import StreamedShowers
+from caloforge.data.feeding.stream_fits import stored
 from caloforge.errors import ConfigError, DataFormatError
 from caloforge.models import e2e_sae
 from caloforge.training import preparation, streaming

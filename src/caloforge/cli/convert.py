@@ -10,7 +10,7 @@ import click
 from caloforge.cli.options import force_option, output_option
 
 if TYPE_CHECKING:
-    from caloforge.data.selection import Selection
+    from caloforge.data.splits.selection import Selection
     from caloforge.formats.conversion import Report
 
 
@@ -138,7 +138,7 @@ def _selection(
     kinds: str | None,
 ) -> Selection:
     """Collect what is to be kept."""
-    from caloforge.data.selection import Selection
+    from caloforge.data.splits.selection import Selection
 
     names = tuple(name.strip() for name in kinds.split(",") if name.strip()) if kinds else ()
     return Selection(min_sum or 0.0, max_sum, energy, names)

@@ -1,16 +1,16 @@
 """Showers and their incident particles: files, checks, and the sample that comes along."""
 
-from caloforge.data.balance import BalanceRow, balance
 from caloforge.data.checks import check_showers
 from caloforge.data.columns import PARTICLE_COLUMNS, Column
+from caloforge.data.files.shower_file import ShowerFile, ShowerSample, read_showers
+from caloforge.data.files.shower_writer import ShowerWriter
 from caloforge.data.particles import Particles, kind_name, read_particles, write_particles
-from caloforge.data.partition import SplitPlan, partition
 from caloforge.data.sample import load_sample, resolve, sample_names, sample_path
-from caloforge.data.selection import Selection
-from caloforge.data.shower_file import ShowerFile, ShowerSample, read_showers
-from caloforge.data.shower_writer import ShowerWriter
-from caloforge.data.split import Split, split_rows
-from caloforge.data.split_record import SplitRecord, split_record
+from caloforge.data.splits.balance import BalanceRow, balance
+from caloforge.data.splits.partition import SplitPlan, partition
+from caloforge.data.splits.selection import Selection
+from caloforge.data.splits.split import Split, split_rows
+from caloforge.data.splits.split_record import SplitRecord, split_record
 
 __all__ = [
     "PARTICLE_COLUMNS",

@@ -203,7 +203,7 @@ def read_particles(path: str | Path) -> Particles:
         msg = f"{path}: the file is empty, expected particles (.h5, .csv or .parquet)"
         raise DataFormatError(msg)
     if start == b"\x89HDF\r\n\x1a\n":
-        from caloforge.data.shower_file import ShowerFile  # it imports us
+        from caloforge.data.files.shower_file import ShowerFile  # it imports us
 
         with ShowerFile(path) as shower_file:
             return shower_file.particles()

@@ -7,11 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from caloforge.data.shower_file import read_showers
+from caloforge.data.files.shower_file import read_showers
 from caloforge.errors import DataFormatError, did_you_mean
 
 if TYPE_CHECKING:
-    from caloforge.data.shower_file import ShowerSample
+    from caloforge.data.files.shower_file import ShowerSample
 
 
 def sample_names() -> tuple[str, ...]:

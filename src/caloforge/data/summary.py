@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from caloforge.data.files.shower_file import ShowerFile
 from caloforge.data.particles import kind_name
-from caloforge.data.shower_file import ShowerFile
 
 if TYPE_CHECKING:
     from pathlib import Path

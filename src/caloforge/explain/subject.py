@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from caloforge.data.dataset import ShowerDataset
+from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.generation.counts import draw_counts, to_detector
 from caloforge.metrics import measure
 from caloforge.metrics.shower.catalogue import observables

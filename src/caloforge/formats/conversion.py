@@ -12,8 +12,8 @@ import numpy as np
 import caloforge
 from caloforge.data.particles import Particles, kind_name
 from caloforge.errors import ConfigError, DataFormatError
-from caloforge.formats.binning_xml import check_binning, write_binning
-from caloforge.formats.calochallenge import challenge_threshold
+from caloforge.formats.challenge.binning_xml import check_binning, write_binning
+from caloforge.formats.challenge.calochallenge import challenge_threshold
 from caloforge.formats.fingerprints import Fingerprints
 from caloforge.formats.format import LargeCountError, ReadOptions, WriteOptions
 from caloforge.formats.identity import incident_numbers
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from caloforge.data.selection import Selection
+    from caloforge.data.splits.selection import Selection
     from caloforge.formats.format import Format, Piece, ShowerSink, ShowerSource
     from caloforge.geometry import DetectorGeometry
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data.shower_format import CACHE_BYTES
+from caloforge.data.files.shower_format import CACHE_BYTES
 from caloforge.errors import DataFormatError
 
 if TYPE_CHECKING:

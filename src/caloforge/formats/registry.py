@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING
 
 from caloforge.data.sample import resolve
 from caloforge.errors import ConfigError, DataFormatError, did_you_mean
-from caloforge.formats import (
-    alice_npz,
-    calochallenge,
-    o2_text,
-    parquet,
-    pickles,
-    point_cloud,
-    root_tree,
-    shower_h5,
-)
+from caloforge.formats import pickles, shower_h5
 from caloforge.formats.chain import ChainedSource
+from caloforge.formats.challenge import calochallenge
 from caloforge.formats.damage import UNREADABLE, damage
 from caloforge.formats.format import Format, ReadOptions, ShowerSource
+from caloforge.formats.npz import alice
+from caloforge.formats.o2 import text
+from caloforge.formats.parquet import table
+from caloforge.formats.point_cloud import clouds
+from caloforge.formats.root import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,11 +29,11 @@ FORMATS: tuple[Format, ...] = (
     shower_h5.FORMAT,
     calochallenge.FORMAT,
     pickles.FORMAT,  # before npz, which may hold pickles
-    alice_npz.FORMAT,
-    root_tree.FORMAT,
-    parquet.FORMAT,
-    point_cloud.FORMAT,
-    o2_text.FORMAT,  # last: plain text of numbers
+    alice.FORMAT,
+    tree.FORMAT,
+    table.FORMAT,
+    clouds.FORMAT,
+    text.FORMAT,  # last: plain text of numbers
 )
 """Every format that can be read or written."""
 

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data import shower_format
-from caloforge.data.chunk_codec import DamagedChunkError
-from caloforge.data.chunk_reader import ChunkReader
-from caloforge.data.chunk_threads import Threads
 from caloforge.data.columns import PARTICLE_COLUMNS
-from caloforge.data.shower_format import CPU_SECONDS, INCIDENT, SHOWERS, attribute, open_file
-from caloforge.data.shower_writer import ShowerWriter
+from caloforge.data.files import shower_format
+from caloforge.data.files.chunk_codec import DamagedChunkError
+from caloforge.data.files.chunk_reader import ChunkReader
+from caloforge.data.files.chunk_threads import Threads
+from caloforge.data.files.shower_format import (
+    CPU_SECONDS,
+    INCIDENT,
+    SHOWERS,
+    attribute,
+    open_file,
+)
+from caloforge.data.files.shower_writer import ShowerWriter
 from caloforge.errors import DataFormatError
-from caloforge.formats.binning_xml import named_geometry
+from caloforge.formats.challenge.binning_xml import named_geometry
 from caloforge.formats.damage import UNREADABLE, damage
 from caloforge.formats.format import (
     Format,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import h5py
 import numpy as np
 
+from caloforge.data.files.shower_file import ShowerFile
+from caloforge.data.files.shower_writer import ShowerWriter
 from caloforge.data.particles import Particles, read_particles
 from caloforge.data.sample import resolve
-from caloforge.data.shower_file import ShowerFile
-from caloforge.data.shower_writer import ShowerWriter
 from caloforge.errors import BundleError, DataFormatError
 from caloforge.generation.simulation import BATCH_SIZE, GROUP, FastSimulation, load
 from caloforge.generation.trained_range import RangeCount

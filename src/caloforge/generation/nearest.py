@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caloforge.data.derived import impact_in_cells
-from caloforge.data.shower_file import ShowerSample
+from caloforge.data.files.shower_file import ShowerSample
 from caloforge.errors import ConfigError
 from caloforge.generation import random_numbers as keyed
 from caloforge.geometry import GridLayout

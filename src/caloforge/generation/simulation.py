@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from caloforge import __version__
-from caloforge.data.shower_file import ShowerSample
+from caloforge.data.files.shower_file import ShowerSample
 from caloforge.errors import ConfigError
 from caloforge.generation.batches import rebatched
 from caloforge.generation.counts import check_cells, draw_counts, to_detector

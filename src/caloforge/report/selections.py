@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.data import Selection, kind_name
-from caloforge.data.selection import told_selection
+from caloforge.data.splits.selection import told_selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from caloforge.data.balance import BalanceRow, balance_lines
+from caloforge.data.splits.balance import BalanceRow, balance_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

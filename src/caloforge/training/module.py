@@ -11,7 +11,7 @@ from lightning import LightningModule
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from caloforge.data.dataset import ShowerDataset
+from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.errors import ConfigError, DataFormatError, TrainingError
 from caloforge.losses.energy import energy_score
 from caloforge.losses.one_dimensional import wasserstein_1d
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from caloforge.config import TrainConfig
-    from caloforge.data.dataset import BatchStream
-    from caloforge.data.stream import PooledStream, StreamedShowers
+    from caloforge.data.feeding.dataset import BatchStream
+    from caloforge.data.feeding.stream import PooledStream, StreamedShowers
     from caloforge.data.transforms import CellFrame
     from caloforge.training.validation import ValidationBatch
     from caloforge.types import ShowerBatch, TrainableGenerator

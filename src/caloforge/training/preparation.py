@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data.dataset import ShowerDataset
 from caloforge.data.features import ConditionSet
-from caloforge.data.partition import partition
+from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.feeding.stream_fits import fit_light, stored
+from caloforge.data.files.shower_file import ShowerFile, ShowerSample
 from caloforge.data.sample import resolve
-from caloforge.data.shower_file import ShowerFile, ShowerSample
-from caloforge.data.split_record import SplitRecord, split_record
-from caloforge.data.stream_fits import fit_light, stored
+from caloforge.data.splits.partition import partition
+from caloforge.data.splits.split_record import SplitRecord, split_record
 from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.nn import ShowerSpec
 from caloforge.training.streaming import streamed_sides
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caloforge.config import RunConfig
-    from caloforge.data.split import Split
-    from caloforge.data.stream import StreamedShowers
+    from caloforge.data.feeding.stream import StreamedShowers
+    from caloforge.data.splits.split import Split
     from caloforge.types import ShowerBatch
 
 # Showers from which the mean response is taken, where training starts.

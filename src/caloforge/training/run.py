@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 from caloforge.config import RunConfig, load_run
-from caloforge.data.stream import StreamedShowers
+from caloforge.data.feeding.stream import StreamedShowers
 from caloforge.errors import ConfigError
 from caloforge.output import new_file, new_folder
 from caloforge.training.bundle import Bundle, build_model, write_bundle

@@ -6,9 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from caloforge.data.features import ConditionSet
-from caloforge.data.stream import StreamedShowers
-from caloforge.data.stream_fits import fit_conditions, group_starts, particle_pieces, stored
-from caloforge.data.stream_order import Blocks
+from caloforge.data.feeding.stream import StreamedShowers
+from caloforge.data.feeding.stream_fits import (
+    fit_conditions,
+    group_starts,
+    particle_pieces,
+    stored,
+)
+from caloforge.data.feeding.stream_order import Blocks
 from caloforge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caloforge.config import RunConfig
-    from caloforge.data.dataset import ShowerDataset
-    from caloforge.data.shower_file import ShowerFile
-    from caloforge.data.split import Split
+    from caloforge.data.feeding.dataset import ShowerDataset
+    from caloforge.data.files.shower_file import ShowerFile
+    from caloforge.data.splits.split import Split
 
 
 def streamed_sides(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-from caloforge.data.dataset import ShowerDataset
+from caloforge.data.feeding.dataset import ShowerDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from caloforge.data.stream import StreamedShowers
+    from caloforge.data.feeding.stream import StreamedShowers
     from caloforge.data.transforms import CellFrame
     from caloforge.types import ShowerBatch
 

@@ -1,0 +1,1 @@
+"""Batches for training, from memory or from files larger than it."""

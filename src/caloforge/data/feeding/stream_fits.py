@@ -1,0 +1,167 @@
+"""What is fitted on training showers that stay in their file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from caloforge.data.features import ConditionSet, check_names, one_hot_kinds
+from caloforge.data.files.shower_format import SHOWERS, open_file
+from caloforge.data.transforms import FarLightFit
+from caloforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from caloforge.data.files.shower_file import ShowerFile
+    from caloforge.data.particles import Particles
+    from caloforge.data.transforms import CellFrame, FarLight
+    from caloforge.geometry import DetectorGeometry
+
+_PARTICLE_ROWS, _SHOWER_BYTES, _BLOCK_BYTES = 65536, 16 * 1024**2, 512 * 1024
+
+# Training showers on which the far light is measured at most; it is a few means.
+FOR_LIGHT = 131072
+
+
+def particle_pieces(
+    file: ShowerFile, rows: NDArray[np.int64], size: int = _PARTICLE_ROWS
+) -> Iterator[Particles]:
+    """Go through the particles of some rows piece by piece."""
+    for start in range(0, len(rows), size):
+        yield file.particles_at(rows[start : start + size])
+
+
+def shower_pieces(
+    file: ShowerFile, rows: NDArray[np.int64]
+) -> Iterator[tuple[Particles, NDArray[np.uint16] | NDArray[np.float32]]]:
+    """Go through particles and cells of some rows in a few MiB; cells are checked."""
+    size = max(1, _SHOWER_BYTES // (4 * file.geometry.n_cells))
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        yield file.particles_at(some), file.read_rows(some)
+
+
+def fit_conditions(
+    names: Sequence[str],
+    pieces: Callable[[], Iterator[Particles]],
+    geometry: DetectorGeometry,
+) -> ConditionSet:
+    """Fit conditions as `ConditionSet.fit` does, in the memory of one piece.
+
+    Arguments:
+        names: Features as in the run file.
+        pieces: Starts to go through the particles of the training showers, at least one.
+        geometry: Their detector.
+
+    Raises:
+        ConfigError: If a feature is unknown, repeated, or does not fit the geometry.
+    """
+    codes: set[int] = set()
+    for particles in pieces():
+        if not codes:
+            check_names(names, particles, geometry)
+        codes |= set(np.unique(particles["pdg"]).tolist())
+    kinds = one_hot_kinds(names, np.array(sorted(codes), dtype=np.int32))
+    zeros = np.zeros(1)
+    unscaled = ConditionSet(tuple(names), kinds, ())
+    n, total, low, high = 0, zeros, zeros + np.inf, zeros - np.inf
+    for particles in pieces():
+        raw = unscaled.raw(particles, geometry)
+        n, total = n + len(raw), total + raw.sum(axis=0)
+        low, high = np.minimum(low, raw.min(axis=0)), np.maximum(high, raw.max(axis=0))
+    mean, squares = total / n, zeros
+    for particles in pieces():
+        squares = squares + ((unscaled.raw(particles, geometry) - mean) ** 2).sum(axis=0)
+    return ConditionSet.of_statistics(
+        names,
+        kinds,
+        mean=mean.tolist(),
+        spread=np.sqrt(squares / n).tolist(),
+        low=low.tolist(),
+        high=high.tolist(),
+    )
+
+
+def fit_light(
+    file: ShowerFile, rows: NDArray[np.int64], frame: CellFrame, rng: np.random.Generator
+) -> FarLight:
+    """Check the cells of the training showers, and measure the far light.
+
+    Arguments:
+        file: The shower file.
+        rows: Training rows, increasing.
+        frame: The model's frame of cells.
+        rng: Chooses the showers to measure on, of more than `FOR_LIGHT`.
+
+    Raises:
+        DataFormatError: If a cell is damaged, negative, not finite, or (counts) no integer.
+    """
+    fit = FarLightFit(frame)
+    measured = np.ones(len(rows), dtype=bool)
+    if len(rows) > FOR_LIGHT:
+        measured[:] = False
+        measured[rng.permutation(len(rows))[:FOR_LIGHT]] = True
+    # Whole numbers without a sign cannot be bad; that they can be read tells the checksum.
+    if stored(file.path).dtype.kind == "u":
+        rows = rows[measured] if frame.centre_on_impact else rows[:0]
+        measured = np.ones(len(rows), dtype=bool)
+    start = 0
+    for particles, showers in shower_pieces(file, rows):
+        chosen = measured[start : start + len(showers)]
+        fit.add(particles.select(chosen), showers[chosen])
+        start += len(showers)
+    return fit.light()
+
+
+def group_starts(incident: NDArray[np.int64], source: Path) -> NDArray[np.bool_]:
+    """Find where the showers of a new particle start, ``(n,)``.
+
+    Arguments:
+        incident: Incident particle of each training row, in the order of the file.
+        source: The file, for the message.
+
+    Raises:
+        ConfigError: If the showers of a particle do not follow one another.
+    """
+    start = np.concatenate(([True], incident[1:] != incident[:-1]))
+    numbers, count = np.unique(incident[start], return_counts=True)
+    if (count > 1).any():
+        msg = (
+            f"data.pair_repeats: {source}: showers of incident {numbers[count > 1][0]} lie "
+            f"apart ({int((count > 1).sum())} such particles), expected repeats side by side "
+            "for streaming; sort the file by incident, or set data.loading = 'memory'"
+        )
+        raise ConfigError(msg)
+    return start
+
+
+class Stored(NamedTuple):
+    """How the cells of a shower file are stored.
+
+    Attributes:
+        dtype: Type of a cell.
+        row_bytes: Size of a shower in memory.
+        chunk_rows: Showers that are read together; about 512 KiB of them without chunks.
+    """
+
+    dtype: np.dtype[Any]
+    row_bytes: int
+    chunk_rows: int
+
+
+def stored(path: Path) -> Stored:
+    """Look up how the cells of a shower file are stored.
+
+    Raises:
+        DataFormatError: If it is no shower file.
+    """
+    with open_file(path) as file:
+        dataset = file[SHOWERS]
+        row_bytes = int(dataset.dtype.itemsize * dataset.shape[1])
+        chunk_rows = dataset.chunks[0] if dataset.chunks else _BLOCK_BYTES // row_bytes
+        return Stored(dataset.dtype, row_bytes, max(1, int(chunk_rows)))

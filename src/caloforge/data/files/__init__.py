@@ -1,0 +1,1 @@
+"""Shower files: layout, reading, writing, compression."""

@@ -1,0 +1,1 @@
+"""Which showers are used, and on which side: selections, splits, folds, lists."""

@@ -1,0 +1,1 @@
+"""Files of the CaloChallenge and the XML of its binnings."""

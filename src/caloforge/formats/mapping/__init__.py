@@ -1,0 +1,1 @@
+"""Which branch or column is which: names, units and cells of other programs."""

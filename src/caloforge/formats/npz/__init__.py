@@ -1,0 +1,1 @@
+"""NumPy files: the npz of ALICE and arrays alike."""

@@ -1,0 +1,1 @@
+"""Text of ALICE O2's extraction."""

@@ -1,0 +1,1 @@
+"""Parquet: one row a shower."""

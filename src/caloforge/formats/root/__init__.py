@@ -1,0 +1,1 @@
+"""Flat trees of ROOT, read and written with uproot."""
