@@ -15,7 +15,7 @@ demo: $(READY)
 	$(BIN)/caloforge demo -o demo --force
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -53,7 +53,7 @@ def test_detector_files_are_valid_and_lead_to_a_run(tmp_path, monkeypatch) -> No
     train(load_run("mine.toml", ["train.steps=2"]), "run")
     for command in (
         ["generate", "run", "mine.h5", "-o", "fast.h5"],
-        ["evaluate", "mine.h5", "fast.h5"],
+        ["evaluate", "mine.h5", "fast.h5", "--suite", "quick"],
     ):
         done = CliRunner().invoke(main, command)
         assert done.exit_code == 0, done.output
