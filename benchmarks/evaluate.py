@@ -36,17 +36,15 @@ def write_samples(folder: Path) -> None:
     test = load_sample("zn-test")
     reflections = Reflections(test.geometry)
     tables, cells = [], []
-    for number in range(8):
+    for number in range(-(-N // len(test))):
         bits = [bool(number & 1), bool(number & 2), bool(number & 4)]
-        flags = np.tile(bits, (len(test), 1))
-        particles = reflections.particles(test.particles, flags)
+        rows = slice(0, min(len(test), N - number * len(test)))
+        flags = np.tile(bits, (len(test), 1))[rows]
+        part = test.select(rows)
+        particles = reflections.particles(part.particles, flags)
         shift = 10_000 * number
         tables.append(Particles(dict(particles.columns), particles.incident + shift))
-        cells.append(np.take_along_axis(test.showers, reflections.order(flags), axis=1))
-    extra = N - 8 * len(test)
-    more = tables[0].select(slice(0, extra))
-    tables.append(Particles(dict(more.columns), more.incident + 100_000))
-    cells.append(cells[0][:extra])
+        cells.append(np.take_along_axis(part.showers, reflections.order(flags), axis=1))
     particles, showers = Particles.concatenate(tables), np.concatenate(cells)
     drawn = np.random.default_rng(0).poisson(showers).astype(showers.dtype)
     seconds = np.full(N, 0.7, dtype=np.float32)
