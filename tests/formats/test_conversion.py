@@ -6,16 +6,28 @@ from itertools import pairwise
 
 import h5py
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet as pq
 
-from caloforge.data import Particles, ShowerWriter, read_showers
+from caloforge.data import (
+    Particles,
+    ShowerFile,
+    ShowerWriter,
+    SplitPlan,
+    load_sample,
+    partition,
+    read_showers,
+)
+from caloforge.data.identity import incident_numbers
 from caloforge.data.splits.selection import Selection
 from caloforge.errors import ConfigError, DataFormatError, OutputError
 from caloforge.formats.conversion import convert, piece_rows
-from caloforge.formats.identity import incident_numbers
+from caloforge.formats.format import ReadOptions
 from caloforge.geometry import load_geometry
+from caloforge.inspection import inspect_files
 
 
 def write(path, sample, **more):
@@ -257,3 +269,26 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         check=True,
     )
     assert int(done.stdout) < 500
+
+
+def test_number_of_the_event_does_not_tear_particles_apart(tmp_path):
+    # A column that differs from shower to shower of one particle, as Parquet files have.
+    sample = load_sample("zn-train")
+    convert([write(tmp_path / "zn.h5", sample)], tmp_path / "zn.parquet")
+    table = pq.read_table(tmp_path / "zn.parquet").drop_columns(["incident"])
+    event = pa.array(np.arange(len(sample), dtype=np.float64))
+    pq.write_table(table.append_column("event_id", event), tmp_path / "events.parquet")
+    options = ReadOptions(geometry="zn")
+    convert([tmp_path / "events.parquet"], tmp_path / "events.h5", options=options)
+    assert (
+        read_showers(tmp_path / "events.h5").particles["event_id"].tolist() == event.to_pylist()
+    )
+    found = inspect_files([tmp_path / "events.h5"])
+    (repeats,) = [o for o in found.outcomes if o.check.name == "repeats"]
+    assert repeats.severity == "ok"
+    with ShowerFile(tmp_path / "events.h5") as file, ShowerFile(tmp_path / "zn.h5") as plain:
+        ours, before = partition(file, SplitPlan()), partition(plain, SplitPlan())
+        incident = file.column("incident")
+    for now, then in zip(ours, before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    assert not np.intersect1d(incident[ours.train], incident[ours.validation]).size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from caloforge.data.columns import (
     Column,
     check_names,
 )
+from caloforge.data.identity import identities
 from caloforge.errors import DataFormatError, did_you_mean
 from caloforge.output import new_file
 
@@ -145,20 +145,10 @@ class Particles:
     def identity(self) -> NDArray[np.bytes_]:
         """Return a fingerprint of each row's physical properties, ``(n,)`` of 16 bytes.
 
-        Rows are equal exactly when all their columns are, ``incident`` aside. The fingerprint
-        depends on nothing else: not on the row's place, the other rows, or the order of the
-        columns. (Two different rows agree by chance once in 10^38.)
+        Only the `PARTICLE_COLUMNS` count, see `identities`: neither ``incident`` nor further
+        columns do.
         """
-        names = sorted(self.columns)
-        # Adding zero turns -0.0 into 0.0, the same number and so the same bytes.
-        table = np.stack([self[name].astype("<f8") + 0.0 for name in names], axis=1)
-        start = hashlib.blake2b("\n".join(names).encode(), digest_size=16, key=b"caloforge")
-        digests = np.empty(len(self), dtype="S16")
-        for k, row in enumerate(np.ascontiguousarray(table)):
-            state = start.copy()
-            state.update(row)
-            digests[k] = state.digest()
-        return digests
+        return identities(self.columns)
 
 
 def kind_name(pdg: int) -> str:
@@ -181,7 +171,8 @@ def read_particles(path: str | Path) -> Particles:
     """Read a particle table from a shower file, a CSV file or a Parquet file.
 
     A CSV file has a header with the names of `PARTICLE_COLUMNS`; other columns of numbers are
-    kept. Without a column ``incident``, rows with equal properties are the same particle.
+    kept. Without a column ``incident``, rows that are equal in `PARTICLE_COLUMNS` are the same
+    particle.
 
     Arguments:
         path: The file; its content says which of the three it is.

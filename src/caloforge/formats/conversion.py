@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import caloforge
+from caloforge.data.identity import incident_numbers
 from caloforge.data.particles import Particles, kind_name
 from caloforge.errors import ConfigError, DataFormatError
 from caloforge.formats.challenge.binning_xml import check_binning, write_binning
 from caloforge.formats.challenge.calochallenge import challenge_threshold
 from caloforge.formats.fingerprints import Fingerprints
 from caloforge.formats.format import LargeCountError, ReadOptions, WriteOptions
-from caloforge.formats.identity import incident_numbers
 from caloforge.formats.registry import format_for, open_showers, source_sets
 from caloforge.formats.screening import check_shape, faults
 

@@ -43,7 +43,8 @@ def particle_hashes(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.ui
     """Fingerprint of each row's physical properties, ``(n,)``.
 
     Made of `PARTICLE_COLUMNS` as float32, so that a particle is known again in a file of
-    lower precision; further columns do not count.
+    lower precision (the exact fingerprint, by which files are split, is
+    `caloforge.data.identity`'s, of the same columns); further columns do not count.
     """
     n = len(next(iter(columns.values())))
     state = np.zeros(n, dtype=np.uint64)

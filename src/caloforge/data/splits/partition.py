@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caloforge.data.files.shower_file import ShowerFile, ShowerSample
+from caloforge.data.files.shower_format import piece_rows
 from caloforge.data.particles import kind_name
 from caloforge.data.splits.selection import Selection
 from caloforge.data.splits.shower_identity import EmptyShowers, shower_identity
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from caloforge.data.particles import Particles
 
 SPLIT_BY = ("particle", "shower")
-_ROWS, _PARTICLE_ROWS = 2048, 65536
+_PARTICLE_ROWS = 65536
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,9 @@ def pieces(source: ShowerFile | ShowerSample, *, cells: bool) -> Iterator[Piece]
         source: The showers.
         cells: Whether the cells are needed.
     """
-    size, n = _ROWS if cells else _PARTICLE_ROWS, len(source)
+    size, n = _PARTICLE_ROWS, len(source)
+    if cells:
+        size = min(size, piece_rows(source.geometry.n_cells))
     for start in range(0, n, size):
         stop = min(start + size, n)
         if isinstance(source, ShowerFile):
@@ -175,16 +178,12 @@ def partition(
     selection = selection or Selection()
     name = _name(source)
     by_shower = plan.split_by == "shower"
-    listed = read_validation_list(
-        plan.validation_list, by_shower=by_shower, like=first_row(source)
-    )
+    listed = read_validation_list(plan.validation_list, by_shower=by_shower)
     number, kept = np.empty(len(source)), np.ones(len(source), dtype=bool)
     incident = np.empty(0 if by_shower else len(source), dtype=np.int64)
     empty, seen = EmptyShowers(), _Seen()
     for piece in pieces(source, cells=by_shower or selection.needs_sums):
         particles, showers = piece.particles, piece.showers
-        if listed is not None:
-            particles = listed.common(particles)
         if selection.active:
             sums = None if showers is None else showers.sum(axis=1, dtype=np.float64)
             kept[piece.rows] = selection.rows(particles, sums)
@@ -269,13 +268,6 @@ def _too_small(name: str, split: Split, plan: SplitPlan) -> str:
         f"and {len(split.validation)} for validation, expected at least 2 each; add showers "
         f"or {cure}"
     )
-
-
-def first_row(source: ShowerFile | ShowerSample) -> Particles:
-    """One row, to learn the columns from."""
-    if isinstance(source, ShowerFile):
-        return source.particles(0, 1)
-    return source.particles.select(slice(0, 1))
 
 
 def _name(source: ShowerFile | ShowerSample) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 from caloforge.data.files.shower_file import ShowerFile, ShowerSample
 from caloforge.data.sample import resolve
 from caloforge.data.splits.balance import BalanceRow, balance_lines, balance_of
-from caloforge.data.splits.partition import first_row
 from caloforge.data.splits.selection import Selection, told_selection
 from caloforge.data.splits.validation_list import read_validation_list
 
@@ -135,9 +134,7 @@ def _not_trained(rows: Sequence[BalanceRow]) -> list[str]:
 def _unmatched(source: ShowerFile | ShowerSample, plan: SplitPlan, split: Split) -> list[str]:
     """Say how much of a list was found, if not all of it."""
     by_shower = plan.split_by == "shower"
-    listed = read_validation_list(
-        plan.validation_list, by_shower=by_shower, like=first_row(source)
-    )
+    listed = read_validation_list(plan.validation_list, by_shower=by_shower)
     if listed is None:
         return []
     n = len(listed.numbers) + len(listed.digests)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.data.files.shower_file import ShowerFile
-from caloforge.data.particles import Particles, read_particles
+from caloforge.data.particles import read_particles
 from caloforge.data.sample import resolve
 from caloforge.data.splits.shower_identity import shower_identity
 from caloforge.data.splits.split import uniforms
@@ -29,21 +29,14 @@ class ValidationList:
     Attributes:
         path: The file.
         what: ``"particles"``, ``"showers"`` or ``"incident numbers"``.
-        names: Columns by which particles are compared.
         digests: Fingerprints of particles or showers, each once.
         numbers: Incident numbers, each once, increasing.
     """
 
     path: Path
     what: str
-    names: tuple[str, ...]
     digests: NDArray[np.bytes_]
     numbers: NDArray[np.int64]
-
-    def common(self, particles: Particles) -> Particles:
-        """Return the table with the columns that the list has, too."""
-        columns = {name: particles[name] for name in self.names}
-        return Particles(columns, particles.incident)
 
     def chosen(
         self,
@@ -87,16 +80,13 @@ class ValidationList:
         return chosen
 
 
-def read_validation_list(
-    name_or_path: str, *, by_shower: bool, like: Particles
-) -> ValidationList | None:
+def read_validation_list(name_or_path: str, *, by_shower: bool) -> ValidationList | None:
     """Read a list.
 
     Arguments:
         name_or_path: Shower file, sample name, CSV or Parquet file of particles, or text file
             with one incident number a line (``#`` begins a remark); ``""`` for none.
         by_shower: Whether showers are compared; else their particles.
-        like: Particles of the file that is to be split, for its columns.
 
     Raises:
         DataFormatError: If the file is missing, empty, or none of these; or has no showers
@@ -117,34 +107,25 @@ def read_validation_list(
                 "'shower'; give one, or split by particle"
             )
             raise DataFormatError(msg)
-        return _showers(path, like)
+        return _showers(path)
     if start != _HDF5 and not start.startswith(_PARQUET):
         numbers = _incident_numbers(path)
         if numbers is not None:
             nothing = np.empty(0, dtype="S16")
-            return ValidationList(path, "incident numbers", like.names, nothing, numbers)
-    particles = read_particles(path)
-    names = _shared(like, particles)
-    table = Particles({name: particles[name] for name in names}, particles.incident)
-    nobody = np.empty(0, dtype=np.int64)
-    return ValidationList(path, "particles", names, np.unique(table.identity()), nobody)
+            return ValidationList(path, "incident numbers", nothing, numbers)
+    digests = np.unique(read_particles(path).identity())
+    return ValidationList(path, "particles", digests, np.empty(0, dtype=np.int64))
 
 
-def _showers(path: Path, like: Particles) -> ValidationList:
+def _showers(path: Path) -> ValidationList:
     """Fingerprints of the showers of a file."""
-    found, names = [], like.names
+    found = []
     with ShowerFile(path) as file:
-        for _, particles, showers in file.chunks(2048):
-            names = _shared(like, particles)
-            table = Particles({name: particles[name] for name in names}, particles.incident)
+        for _, particles, showers in file.chunks():
             lit = showers.any(axis=1)  # an empty shower is not a particular one
-            found.append(shower_identity(table.identity()[lit], showers[lit]))
+            found.append(shower_identity(particles.identity()[lit], showers[lit]))
     digests = np.unique(np.concatenate(found))
-    return ValidationList(path, "showers", names, digests, np.empty(0, dtype=np.int64))
-
-
-def _shared(like: Particles, other: Particles) -> tuple[str, ...]:
-    return tuple(name for name in like.names if name in other.names)
+    return ValidationList(path, "showers", digests, np.empty(0, dtype=np.int64))
 
 
 def _incident_numbers(path: Path) -> NDArray[np.int64] | None:
