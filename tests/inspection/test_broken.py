@@ -266,6 +266,11 @@ def particles_that_miss(zn: Showers) -> None:
     zn.incident = None
 
 
+@breaks({"front-face": "warning", "coverage": "warning"}, "taken as not given")
+def some_z_not_given(zn: Showers) -> None:
+    zn.columns["z_cm"][60:70] = 0.0
+
+
 @breaks({"front-face": "warning", "coverage": "warning"}, "are not on the front face")
 def some_vertices_elsewhere(zn: Showers) -> None:
     zn.columns["z_cm"][60:70] += 100.0

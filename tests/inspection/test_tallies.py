@@ -15,7 +15,7 @@ from caloforge.geometry import DetectorGeometry, GridLayout
 from caloforge.inspection import inspect_source
 from caloforge.inspection.checks.coverage import holes
 from caloforge.inspection.checks.dead import _quantile
-from caloforge.inspection.evidence import front_face, gather
+from caloforge.inspection.evidence import gather
 from caloforge.inspection.hashes import particle_hashes, shower_hashes
 from caloforge.inspection.response_tally import ResponseTally
 from caloforge.inspection.sample import MOST, SampleTally
@@ -94,20 +94,6 @@ def test_longest_run_of_empty_showers(empty: list[bool], size: int) -> None:
     assert tally.longest[0] == longest
     if longest:
         assert tally.longest in runs
-
-
-def test_front_face_is_met_in_a_straight_line() -> None:
-    columns = {
-        "x_cm": np.array([1.0, 1.0, 0.0]),
-        "y_cm": np.array([0.0, 0.0, 2.0]),
-        "z_cm": np.array([-100.0, 0.0, 50.0]),
-        "px_gev": np.array([1.0, 2.0, 1.0]),
-        "py_gev": np.array([0.0, -1.0, 1.0]),
-        "pz_gev": np.array([-10.0, -100.0, 0.0]),
-    }
-    found = front_face(columns, -200.0)
-    np.testing.assert_allclose(found, [[11, 0], [5, -2], [0, 2]])
-    np.testing.assert_array_equal(front_face(columns, None)[:, 0], columns["x_cm"])
 
 
 def test_a_long_file_is_sampled_at_equal_distances() -> None:

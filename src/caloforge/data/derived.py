@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from caloforge.data.front_face import front_face_point
 from caloforge.geometry import GridLayout
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
     from caloforge.data.particles import Particles
     from caloforge.geometry import DetectorGeometry
-
-# Particles that start closer to the front face than this, in cm, are on it.
-_ON_FACE_CM = 1e-6
 
 
 @dataclass(frozen=True)
@@ -47,20 +45,9 @@ class Derived:
 def impact_cm(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:
     """Impact point on the front face, ``(n, 2)``: x and y in cm.
 
-    A particle that starts on the front face is where it is. Another one is followed along the
-    straight line of its momentum, forwards or backwards, until it is there; one that moves
-    across the beam never is, and stays. Without a front face in the geometry, particles are
-    taken to be on it.
+    As `front_face_point`: without a front face in the geometry, all are taken to be on it.
     """
-    position = np.stack((particles["x_cm"], particles["y_cm"]), axis=1)
-    if geometry.front_face_z_cm is None:
-        return position
-    way = geometry.front_face_z_cm - particles["z_cm"]
-    along = particles["pz_gev"]
-    rows = np.flatnonzero((np.abs(way) > _ON_FACE_CM) & (along != 0))
-    across = np.stack((particles["px_gev"][rows], particles["py_gev"][rows]), axis=1)
-    position[rows] += across / along[rows, None] * way[rows, None]
-    return position
+    return front_face_point(particles.columns, geometry.front_face_z_cm)
 
 
 def impact_in_cells(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:

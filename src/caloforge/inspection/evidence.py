@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caloforge.data.front_face import front_face_point
 from caloforge.errors import DataFormatError
 from caloforge.geometry import GridLayout
 from caloforge.inspection.cell_tally import CellTally
@@ -69,7 +70,7 @@ class Evidence:
     @cached_property
     def impact_cm(self) -> NDArray[np.float64]:
         """Where the particles of the sample meet the front face, ``(n, 2)`` in cm."""
-        return front_face(self.sample.columns, self.geometry.front_face_z_cm)
+        return front_face_point(self.sample.columns, self.geometry.front_face_z_cm)
 
 
 def gather(
@@ -123,33 +124,12 @@ def gather(
     )
 
 
-def front_face(
-    columns: Mapping[str, NDArray[np.float64]], face_cm: float | None
-) -> NDArray[np.float64]:
-    """Follow particles in a straight line to the front face, ``(n, 2)`` in cm.
-
-    Those that are there, or that have no direction, stay where they are, and so do all if z is
-    0 throughout, which means that the detector does without it.
-    """
-    position = np.stack((columns["x_cm"], columns["y_cm"]), axis=1)
-    z, pz = columns["z_cm"], columns["pz_gev"]
-    if face_cm is None or not np.any(z != 0):
-        return position
-    way = np.where(np.abs(pz) > 0, face_cm - z, 0.0)
-    way = np.where(np.isfinite(way), way, 0.0)
-    slope = (
-        np.stack((columns["px_gev"], columns["py_gev"]), axis=1)
-        / np.where(np.abs(pz) > 0, pz, 1.0)[:, None]
-    )
-    return np.asarray(position + way[:, None] * slope)
-
-
 def _impact_map(rows: Rows, geometry: DetectorGeometry) -> NDArray[np.float64]:
     """Count the particles that enter at each cell."""
     layout = geometry.layout
     if not isinstance(layout, GridLayout):
         return np.zeros(geometry.n_cells)
-    impact = front_face(rows.columns, geometry.front_face_z_cm)
+    impact = front_face_point(rows.columns, geometry.front_face_z_cm)
     place = np.full(impact.shape, -1.0)
     for axis in (0, 1):
         place[:, axis] = np.floor(

@@ -95,9 +95,22 @@ def _face(evidence: Evidence) -> Iterator[Finding]:
 def _depth(evidence: Evidence) -> Iterator[Finding]:
     """Positions that are not on the front face."""
     face, zero = evidence.geometry.front_face_z_cm, evidence.columns.always_zero
-    if face is None or "z_cm" in zero or "z_cm" not in evidence.columns.least:
+    if face is None or "z_cm" not in evidence.columns.least:
         return
-    off = np.abs(evidence.sample.columns["z_cm"] - face) > _AT_FACE_CM
+    away = np.abs(evidence.sample.columns["z_cm"] - face) > _AT_FACE_CM
+    unknown = away & (evidence.sample.columns["z_cm"] == 0)
+    if unknown.any():
+        text = (
+            f"z_cm is 0 in {percent(unknown.mean())} of the particles, the face is at "
+            f"{face:.6g} cm: taken as not given, so that x and y count as those on the face"
+        )
+        if "z_cm" in zero:
+            yield Finding("ok", f"{text}, here and in training")
+        else:
+            first = int(evidence.sample.number[unknown][0])
+            cure = "give z_cm in all rows: in these it may be the collision point that is meant"
+            yield Finding("warning", text, _scaled(evidence, unknown.mean()), first, cure)
+    off = away & ~unknown
     if not off.any():
         return
     z = evidence.sample.columns["z_cm"][off][0]
