@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from caloforge.data import Particles, ShowerFile, ShowerWriter, shower_writer
+from caloforge.data import Particles, ShowerFile, ShowerWriter
+from caloforge.data.files import shower_writer
 from caloforge.data.files.chunk_threads import Threads
 from caloforge.data.files.chunk_writer import ChunkWriter
 

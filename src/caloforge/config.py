@@ -69,7 +69,7 @@ class DataConfig:
     reflect: bool = False
     pair_repeats: bool = False
     loading: str = "auto"
-    buffer_mb: int = 256
+    buffer_mb: int = 128
     workers: int = 1
 
     def __post_init__(self) -> None:

@@ -261,7 +261,7 @@ def test_far_light_and_check_piece_by_piece(path, sample, monkeypatch) -> None:
     rows, rng = np.arange(0, len(sample), 3), np.random.default_rng(0)
     some = sample.select(rows)
     frame = CellFrame(sample.geometry, sample.geometry.kind == "grid")
-    monkeypatch.setattr("caloforge.data.feeding.stream_fits._SHOWER_BYTES", 1000)
+    monkeypatch.setattr("caloforge.data.files.shower_format.PIECE_BYTES", 1000)
     with ShowerFile(path) as file:
         found = fit_light(file, rows, frame, rng)
         whole = FarLight.fit(frame, some.particles, some.showers)

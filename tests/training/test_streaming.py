@@ -19,22 +19,27 @@ from caloforge.data.feeding.stream import StreamedShowers
 from caloforge.data.feeding.stream_fits import stored
 from caloforge.errors import ConfigError, DataFormatError
 from caloforge.models import e2e_sae
-from caloforge.training import preparation, streaming
+from caloforge.training import preparation, start, streaming
 from caloforge.training.preparation import prepare
 from caloforge.training.run import train
 
 STREAM = "data.loading=stream"
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(grid_file) -> None:
-    """Blocks of 7 showers, as a large file has them of 135."""
-    with h5py.File(grid_file, "r+") as file:
+def rechunk(path, rows: int) -> None:
+    """Store the same cells in other chunks."""
+    with h5py.File(path, "r+") as file:
         cells, unit = file["showers"][:], file["showers"].attrs["unit"]
         del file["showers"]
         options = {"compression": "gzip", "shuffle": True}
-        dataset = file.create_dataset("showers", data=cells, chunks=(7, 24), **options)
+        dataset = file.create_dataset("showers", data=cells, chunks=(rows, 24), **options)
         dataset.attrs["unit"] = unit
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(grid_file) -> None:
+    """Blocks of 7 showers, as a large file has them of 135."""
+    rechunk(grid_file, 7)
 
 
 @pytest.fixture
@@ -50,6 +55,11 @@ def outcome(folder) -> tuple[str, dict[str, torch.Tensor]]:
     return (folder / "history.csv").read_text(), weights
 
 
+def as_held(data) -> dict[str, object]:
+    assert data["streaming"] == {"chunk rows": 7, "pool rows": 30}
+    return {k: v for k, v in data.items() if k != "streaming"} | {"loading": "memory"}
+
+
 def same(first, second) -> bool:
     return first[0] == second[0] and all(
         torch.equal(first[1][name], second[1][name]) for name in first[1] | second[1]
@@ -62,7 +72,7 @@ def test_what_is_fitted_is_what_is_fitted_in_memory(grid_run, small_pools) -> No
     assert isinstance(streamed.validation, StreamedShowers)
     assert isinstance(held.train, ShowerDataset)
     assert streamed.train.table is None
-    assert {**streamed.data, "loading": "memory"} == held.data
+    assert as_held(streamed.data) == held.data
     assert streamed.record == held.record
     for mine, theirs in zip(
         streamed.train.conditions.features, held.train.conditions.features, strict=True
@@ -81,19 +91,7 @@ def test_resumed_run_ends_with_the_same_weights(
 ) -> None:
     run = grid_run(STREAM, *settings)
     train(run, tmp_path / "whole")
-    objective = e2e_sae.E2ESinkhornAutoencoder.objective
-    calls = [0]
-
-    def breaks(self, batch, rng):
-        calls[0] += 1
-        if calls[0] == 14:
-            raise RuntimeError
-        return objective(self, batch, rng)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(e2e_sae.E2ESinkhornAutoencoder, "objective", breaks)
-        with pytest.raises(RuntimeError):
-            train(run, tmp_path / "broken")
+    broken(run, tmp_path / "broken", monkeypatch)
     train(run, tmp_path / "broken", resume=True)
     assert same(outcome(tmp_path / "whole"), outcome(tmp_path / "broken"))
 
@@ -101,7 +99,7 @@ def test_resumed_run_ends_with_the_same_weights(
 def test_workers_and_memory_do_not_show(grid_run, tmp_path, monkeypatch, small_pools) -> None:
     console = Console(file=io.StringIO(), width=300)
     train(grid_run(STREAM), tmp_path / "one", console=console)
-    assert "grid.h5: 30 showers a pool (data.buffer_mb = 256)" in console.file.getvalue()
+    assert "grid.h5: 30 showers a pool (data.buffer_mb = 128)" in console.file.getvalue()
     train(grid_run(STREAM, "data.workers=0"), tmp_path / "none")
     train(grid_run(STREAM, "data.workers=3"), tmp_path / "three")
     # The validation side held, as where there is room for it.
@@ -133,10 +131,67 @@ def test_resumed_run_keeps_its_loading(grid_run, tmp_path, monkeypatch) -> None:
     assert prepare(grid_run()).data["loading"] == "memory"
 
 
+def broken(run, folder, monkeypatch) -> None:
+    """A run that stopped after its first round."""
+    objective, calls = e2e_sae.E2ESinkhornAutoencoder.objective, [0]
+
+    def breaks(self, batch, rng):
+        calls[0] += 1
+        if calls[0] == 14:
+            raise RuntimeError
+        return objective(self, batch, rng)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(e2e_sae.E2ESinkhornAutoencoder, "objective", breaks)
+        with pytest.raises(RuntimeError):
+            train(run, folder)
+
+
+def test_resume_refuses_the_same_showers_in_other_chunks(
+    grid_run, grid_file, tmp_path, monkeypatch, small_pools
+) -> None:
+    run = grid_run(STREAM)
+    broken(run, tmp_path / "out", monkeypatch)
+    before = prepare(run).data["sha256"]
+    rechunk(grid_file, 5)
+    assert prepare(run).data["sha256"] == before
+    with pytest.raises(ConfigError, match=r"chunk rows .*: found 5, expected 7 .*; put "):
+        train(run, tmp_path / "out", resume=True)
+    rechunk(grid_file, 7)
+    with monkeypatch.context() as patch:
+        patch.setattr(loading.Loading, "pool_bytes", 29 * 48)
+        with pytest.raises(ConfigError, match=r"pool rows .*: found 29, expected 30 "):
+            train(run, tmp_path / "out", resume=True)
+    train(run, tmp_path / "out", resume=True)
+
+
+def test_resume_in_memory_does_not_care_for_chunks(
+    grid_run, grid_file, tmp_path, monkeypatch
+) -> None:
+    broken(grid_run(), tmp_path / "out", monkeypatch)
+    rechunk(grid_file, 5)
+    train(grid_run(), tmp_path / "out", resume=True)
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_mean_in_pieces(size, grid_run, cylinder_run, monkeypatch) -> None:
+    """Counts have the same bits; energies are summed in float64."""
+    runs = [(grid_run, True), (cylinder_run, False)]
+    whole = [prepare(run()).spec for run, _ in runs]
+    monkeypatch.setattr(start, "piece_rows", lambda _: 4 * size)
+    for (run, exact), before in zip(runs, whole, strict=True):
+        monkeypatch.setattr(start, "_HELD_PIECE", 0.25)
+        for spec in (prepare(run()).spec, prepare(run(STREAM)).spec):
+            if exact:
+                assert torch.equal(spec.mean, before.mean)
+            torch.testing.assert_close(spec.mean, before.mean)
+            assert spec.cell_scale == pytest.approx(before.cell_scale, rel=0 if exact else 1e-6)
+
+
 def test_selection_and_folds_are_streamed(grid_run, small_pools) -> None:
     settings = ("data.min_sum=60", "data.folds=4", "data.fold=2")
     streamed, held = prepare(grid_run(STREAM, *settings)), prepare(grid_run(*settings))
-    assert {**streamed.data, "loading": "memory"} == held.data
+    assert as_held(streamed.data) == held.data
     batches = list(streamed.train.stream(16, seed=0, stop=4))
     assert min(float(batch.showers.sum(1).max()) for batch in batches) >= 60
     order = streamed.train.stream(16, seed=0).order(0)

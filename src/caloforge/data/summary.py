@@ -77,14 +77,14 @@ class Summary:
     cpu_seconds: float | None
 
 
-def summarise(path: str | Path, *, size: int = 4096) -> Summary:
+def summarise(path: str | Path, *, size: int | None = None) -> Summary:
     """Go once through a shower file.
 
-    Memory: one piece of ``size`` showers, and 12 bytes a shower to tell particles apart.
+    Memory: one piece, and 12 bytes a shower to tell particles apart.
 
     Arguments:
         path: The file.
-        size: Showers in a piece.
+        size: Showers in a piece, by default as many as take a few MiB.
 
     Raises:
         DataFormatError: If the file is none, or its showers are unusable.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caloforge.data.derived import impact_in_cells
+from caloforge.data.files.shower_format import piece_rows
 from caloforge.errors import ConfigError
 from caloforge.geometry import GridLayout
 
@@ -90,8 +91,9 @@ class FarLightFit:
 
     def add(self, particles: Particles, showers: NDArray[Any]) -> None:
         """Take in training showers, ``(n, cell)`` in the detector's order."""
-        for start in range(0, len(particles) if self._frame.centre_on_impact else 0, 1024):
-            rows = slice(start, start + 1024)
+        size = min(1024, piece_rows(self._frame.geometry.n_cells))
+        for start in range(0, len(particles) if self._frame.centre_on_impact else 0, size):
+            rows = slice(start, start + size)
             self._add(particles.select(rows), showers[rows])
 
     def _add(self, particles: Particles, showers: NDArray[Any]) -> None:

@@ -4,13 +4,14 @@ from caloforge.nn.cells import CELL_HEADS, CellHead, Log1pCells, PoissonCells, c
 from caloforge.nn.coders import NoiseGenerator, make_decoder, make_encoder
 from caloforge.nn.mlp import MLP
 from caloforge.nn.regions import RegionSums
-from caloforge.nn.spec import ShowerSpec
+from caloforge.nn.spec import MeanShower, ShowerSpec
 
 __all__ = [
     "CELL_HEADS",
     "MLP",
     "CellHead",
     "Log1pCells",
+    "MeanShower",
     "NoiseGenerator",
     "PoissonCells",
     "RegionSums",

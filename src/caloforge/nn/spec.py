@@ -3,19 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from caloforge.geometry import DetectorGeometry, GridLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
+    from collections.abc import Iterable, Mapping
 
     from caloforge.types import ShowerBatch
+
+
+class MeanShower(NamedTuple):
+    """What a network starts from.
+
+    Attributes:
+        mean: Mean shower in the model's frame of cells, ``(cell,)``.
+        cell_scale: Mean lit cell, in the detector's unit; 1 if none is lit.
+    """
+
+    mean: Tensor
+    cell_scale: float
+
+    @classmethod
+    def of(cls, batches: Iterable[ShowerBatch]) -> MeanShower:
+        """Average over showers in the memory of one batch.
+
+        Arguments:
+            batches: At least one. Sums over one batch are float32, over several float64.
+        """
+        sums, near, lit_sum, n_lit = torch.zeros(1), torch.zeros(1), 0.0, 0
+        only: MeanShower | None = None
+        for number, batch in enumerate(batches):
+            lit = batch.showers[batch.showers > 0]
+            if number == 0:
+                mean = batch.showers.sum(dim=0) / batch.near.sum(dim=0).clamp_min(1)
+                only = cls(mean, float(lit.mean()) if len(lit) else 1.0)
+            else:
+                only = None
+            sums = sums + batch.showers.sum(dim=0, dtype=torch.float64)
+            near = near + batch.near.sum(dim=0, dtype=torch.float64)
+            lit_sum, n_lit = lit_sum + float(lit.sum(dtype=torch.float64)), n_lit + len(lit)
+        if only is not None:
+            return only
+        mean = (sums / near.clamp_min(1)).to(torch.float32)
+        return cls(mean, float(np.float32(lit_sum / n_lit)) if n_lit else 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +83,7 @@ class ShowerSpec:
         condition_dim: int,
         *,
         batch: ShowerBatch | None = None,
+        start: MeanShower | None = None,
         cell_scale: float = 1.0,
     ) -> ShowerSpec:
         """Describe showers of a detector.
@@ -56,14 +92,13 @@ class ShowerSpec:
             geometry: The detector.
             condition_dim: Length of the condition vector.
             batch: Training showers in the model's frame: give mean and scale.
-            cell_scale: Taken where no batch is given.
+            start: Mean and scale, if they are known already.
+            cell_scale: Taken where neither is given.
         """
         layout = geometry.layout
-        mean = torch.zeros(geometry.n_cells)
         if batch is not None:
-            mean = batch.showers.sum(dim=0) / batch.near.sum(dim=0).clamp_min(1)
-            lit = batch.showers[batch.showers > 0]
-            cell_scale = float(lit.mean()) if len(lit) else 1.0
+            start = MeanShower.of([batch])
+        mean, cell_scale = start or (torch.zeros(geometry.n_cells), cell_scale)
         return cls(
             n_cells=geometry.n_cells,
             condition_dim=condition_dim,

@@ -16,6 +16,7 @@ from caloforge.data.splits.partition import partition
 from caloforge.data.splits.split_record import SplitRecord, split_record
 from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.nn import ShowerSpec
+from caloforge.training.start import mean_shower
 from caloforge.training.streaming import streamed_sides
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from caloforge.config import RunConfig
     from caloforge.data.feeding.stream import StreamedShowers
     from caloforge.data.splits.split import Split
-    from caloforge.types import ShowerBatch
-
-# Showers from which the mean response is taken, where training starts.
-_FOR_MEAN = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,19 +70,18 @@ def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
         mode = loading or run.data.loading_plan.decided(n_bytes, processes=run.train.devices)
         frame = CellFrame(file.geometry, run.data.centre_on_impact)
         rng = np.random.default_rng((run.seed, 2))
-        some = rng.permutation(len(split.train))[:_FOR_MEAN]
         train: ShowerDataset | StreamedShowers
         validation: ShowerDataset | StreamedShowers
         if mode == "memory":
             train, validation = _held_sides(run, file, split)
-            batch = train.batch(some, rng)
+            start = mean_shower(train, file, rng)
             sample = train.sample
             light = FarLight.fit(frame, sample.particles, sample.showers)
         else:
             train, validation = streamed_sides(run, file, split)
-            batch = _batch_of(train, file, some, rng)
+            start = mean_shower(train, file, rng)
             light = fit_light(file, split.train, frame, rng)
-        spec = ShowerSpec.of(file.geometry, train.conditions.dim, batch=batch)
+        spec = ShowerSpec.of(file.geometry, train.conditions.dim, start=start)
         incident = file.column("incident")
         data = {
             "source": run.data.train,
@@ -96,6 +92,7 @@ def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
             "validation showers": len(validation),
             "validation particles": len(np.unique(incident[split.validation])),
             "loading": mode,
+            **_order_of(train),
             **record.as_dict(),
             "full simulation": {
                 key: value
@@ -133,12 +130,9 @@ def held(file: ShowerFile, rows: NDArray[np.int64]) -> ShowerSample:
     )
 
 
-def _batch_of(
-    train: StreamedShowers,
-    file: ShowerFile,
-    rows: NDArray[np.int64],
-    rng: np.random.Generator,
-) -> ShowerBatch:
-    """Read a batch of some training showers, in any order."""
-    positions, where = np.unique(rows, return_inverse=True)
-    return train.read(file, positions).batch(where, rng)
+def _order_of(train: ShowerDataset | StreamedShowers) -> dict[str, Any]:
+    """What the order of streamed batches depends on besides seed and showers."""
+    if isinstance(train, ShowerDataset):
+        return {}
+    rows = {"chunk rows": stored(train.path).chunk_rows, "pool rows": train.pool_rows}
+    return {"streaming": rows}

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
     from caloforge.training.preparation import Prepared
 
+_STREAMING_CURES = {
+    "chunk rows": "put the file of that time back (h5repack -l showers:CHUNK=... does it, too)",
+    "pool rows": "go on with the version of caloforge that began it",
+}
+
 
 def train(
     run: RunConfig,
@@ -205,6 +210,9 @@ def _check_data(data: dict[str, Any], folder: Path) -> None:
         before = json.loads(path.read_text(encoding="utf-8"))["data"]
         same = before["sha256"] == data["sha256"]
         listed = before.get("split", data["split"]) == data["split"]
+        now = data.get("streaming", {})
+        # Runs of older versions did not write it down.
+        then = dict(before.get("streaming", now))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{path}: missing or damaged; train without --resume"
         raise ConfigError(msg) from error
@@ -214,6 +222,14 @@ def _check_data(data: dict[str, Any], folder: Path) -> None:
     if not listed:
         msg = f"{folder}: data.validation_list has changed since the run began; train anew"
         raise ConfigError(msg)
+    for name, rows in now.items():
+        if then.get(name) != rows:
+            msg = (
+                f"{folder}: {name} of the streamed showers: found {rows}, expected "
+                f"{then.get(name)} as when the run began, or batches come in another order; "
+                f"{_STREAMING_CURES[name]}, or train anew"
+            )
+            raise ConfigError(msg)
 
 
 def _loading(folder: Path) -> str:

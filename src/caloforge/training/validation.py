@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.files.shower_format import piece_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,10 +65,13 @@ class ValidationSet(IterableDataset[ValidationBatch]):
         channels = dataset.geometry.channels()
         self.masks = torch.from_numpy(channels.masks.astype(np.float32))
         if isinstance(dataset, ShowerDataset):
-            sums = channels.sums(dataset.sample.showers)
+            # They are float64 on the way: not all of them at a time.
+            showers, size = dataset.sample.showers, piece_rows(dataset.geometry.n_cells)
+            parts = (showers[k : k + size] for k in range(0, len(showers), size))
+            sums = np.concatenate([channels.sums(part) for part in parts])
         else:
             pieces = dataset.in_order(batch_size, lambda some, _: some.sample.showers)
-            sums = np.concatenate([channels.sums(showers) for showers in pieces])
+            sums = np.concatenate([channels.sums(part) for part in pieces])
         self.reference_sums = torch.from_numpy(sums.astype(np.float32))
 
     def __iter__(self) -> Iterator[ValidationBatch]:
@@ -77,11 +81,13 @@ class ValidationSet(IterableDataset[ValidationBatch]):
     def _made(self, dataset: ShowerDataset, rows: NDArray[np.int64]) -> ValidationBatch:
         particles = dataset.sample.particles.select(rows)
         batch = dataset.batch(rows)
+        shape = batch.showers.shape
+        if not self.frame.centre_on_impact:  # all cells stay; nothing is written for them
+            order = torch.arange(shape[1]).expand(shape)
+            return ValidationBatch(batch, order, self.masks, torch.zeros(()).expand(shape))
         return ValidationBatch(
             batch,
             torch.from_numpy(np.array(self.frame.order(particles))),
             self.masks,
-            torch.from_numpy(
-                self.frame.completed(np.zeros(batch.showers.shape, np.float32), particles)
-            ),
+            torch.from_numpy(self.frame.completed(np.zeros(shape, np.float32), particles)),
         )

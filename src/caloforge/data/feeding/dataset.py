@@ -80,22 +80,27 @@ class ShowerDataset:
         return self.on(device) if self.sample.showers.nbytes <= GPU_SHARE * free else self
 
     def batch(
-        self, rows: NDArray[np.int64], rng: np.random.Generator | None = None
+        self,
+        rows: NDArray[np.int64],
+        rng: np.random.Generator | None = None,
+        *,
+        flags: NDArray[np.bool_] | None = None,
     ) -> ShowerBatch:
         """Collect showers, their conditions and their incident particles.
 
         Arguments:
             rows: Which showers, ``(batch,)``.
             rng: Draws the reflections; ``None`` reflects nothing.
+            flags: Reflections that were drawn before, see `drawn_flags`.
 
         Returns:
             Float32 tensors on the CPU, or on the device that holds the cells.
         """
         particles = self.sample.particles.select(rows)
         reflections = Reflections(self.sample.geometry)
-        flags = None
-        if self.reflect and rng is not None and reflections.names:
-            flags = rng.random((len(rows), len(reflections.names))) < 0.5
+        if self.reflect and rng is not None:
+            flags = drawn_flags(self.sample.geometry, len(rows), rng)
+        if flags is not None:
             particles = reflections.particles(particles, flags)
         cells = self._cells.rows(rows)
         where = lines(self._frame, particles, flags)
@@ -132,6 +137,17 @@ class ShowerDataset:
         """Return an array as a tensor on the device of the cells."""
         tensor = torch.from_numpy(array)
         return tensor if self.device is None else tensor.to(self.device, non_blocking=True)
+
+
+def drawn_flags(
+    geometry: DetectorGeometry, n: int, rng: np.random.Generator
+) -> NDArray[np.bool_] | None:
+    """Draw which reflections are applied to each of ``n`` showers, ``(n, reflections)``.
+
+    ``None`` if the detector has none. Flags of several batches are those of one large one.
+    """
+    names = Reflections(geometry).names
+    return rng.random((n, len(names))) < 0.5 if names else None
 
 
 @dataclass(frozen=True)

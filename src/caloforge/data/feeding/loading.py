@@ -31,7 +31,7 @@ class Loading:
     """
 
     mode: str = "auto"
-    buffer_mb: int = 256
+    buffer_mb: int = 128
     workers: int = 1
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class Loading:
             msg = f"data.loading: found '{self.mode}', expected one of {', '.join(LOADINGS)}"
             raise ConfigError(msg)
         if self.buffer_mb < 1:
-            msg = f"data.buffer_mb: found {self.buffer_mb}, expected 1 or more; try 256"
+            msg = f"data.buffer_mb: found {self.buffer_mb}, expected 1 or more; try 128"
             raise ConfigError(msg)
         if self.workers < 0:
             msg = f"data.workers: found {self.workers}, expected 0 or more; try 1"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caloforge.data.features import ConditionSet, check_names, one_hot_kinds
-from caloforge.data.files.shower_format import SHOWERS, open_file
+from caloforge.data.files.shower_format import SHOWERS, open_file, piece_rows
 from caloforge.data.transforms import FarLightFit
 from caloforge.errors import ConfigError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from caloforge.data.transforms import CellFrame, FarLight
     from caloforge.geometry import DetectorGeometry
 
-_PARTICLE_ROWS, _SHOWER_BYTES, _BLOCK_BYTES = 65536, 16 * 1024**2, 512 * 1024
+_PARTICLE_ROWS, _BLOCK_BYTES = 65536, 512 * 1024
 
 # Training showers on which the far light is measured at most; it is a few means.
 FOR_LIGHT = 131072
@@ -40,7 +40,7 @@ def shower_pieces(
     file: ShowerFile, rows: NDArray[np.int64]
 ) -> Iterator[tuple[Particles, NDArray[np.uint16] | NDArray[np.float32]]]:
     """Go through particles and cells of some rows in a few MiB; cells are checked."""
-    size = max(1, _SHOWER_BYTES // (4 * file.geometry.n_cells))
+    size = piece_rows(file.geometry.n_cells)
     for start in range(0, len(rows), size):
         some = rows[start : start + size]
         yield file.particles_at(some), file.read_rows(some)

@@ -22,6 +22,7 @@ from caloforge.data.files.shower_format import (
     SHOWERS,
     attribute,
     open_file,
+    piece_rows,
 )
 from caloforge.data.files.shower_writer import ShowerWriter
 from caloforge.data.particles import Particles, as_rows
@@ -221,15 +222,17 @@ class ShowerFile:
         check_showers(showers, self.geometry, source=str(self.path), rows=chosen)
         return showers
 
-    def chunks(self, size: int = 4096) -> Iterator[tuple[int, Particles, NDArray[Any]]]:
+    def chunks(self, size: int | None = None) -> Iterator[tuple[int, Particles, NDArray[Any]]]:
         """Go through the file in the memory of one piece.
 
         Arguments:
-            size: Showers in a piece; the last may be smaller.
+            size: Showers in a piece; the last may be smaller. By default as many as take a few
+                MiB: 2,166 of ZN, 103 of CaloChallenge data set 3.
 
         Yields:
             Number of the first shower, particles, and showers ``(size, cell)`` of each piece.
         """
+        size = size or piece_rows(self.geometry.n_cells)
         for start in range(0, self.n_showers, size):
             stop = min(start + size, self.n_showers)
             yield start, self.particles(start, stop), self.read(start, stop)
@@ -241,13 +244,14 @@ class ShowerFile:
         that the same showers made again have the same sum.
         """
         digest = hashlib.sha256(self.geometry.to_json().encode())
-        for name in (INCIDENT, *sorted(self._columns)):
-            digest.update(f"\n{name}\n".encode())
-            digest.update(_little_endian(self._rows(name, 0, None)))
-        digest.update(f"\n{SHOWERS} {self._file[SHOWERS].dtype.str[1:]}\n".encode())
-        for start in range(0, self.n_showers, 4096):
-            stop = min(start + 4096, self.n_showers)
-            digest.update(_little_endian(self._rows(SHOWERS, start, stop)))
+        for name in (INCIDENT, *sorted(self._columns), SHOWERS):
+            is_cells = name == SHOWERS
+            kind = f" {self._file[SHOWERS].dtype.str[1:]}" if is_cells else ""
+            digest.update(f"\n{name}{kind}\n".encode())
+            size = piece_rows(self.geometry.n_cells if is_cells else 1)
+            for start in range(0, self.n_showers, size):
+                stop = min(start + size, self.n_showers)
+                digest.update(_little_endian(self._rows(name, start, stop)))
         return digest.hexdigest()
 
     def _table(self, rows: slice | NDArray[np.intp]) -> Particles:

@@ -19,6 +19,15 @@ SHOWERS, INCIDENT, CPU_SECONDS = "showers", "incident", "cpu_seconds"
 # that a chunk is compressed and expanded once even where requests end in its middle.
 CACHE_BYTES = 16 * 1024**2
 
+# Cells that are handled at a time where a file is gone through, at four bytes each: some copies
+# of them are made on the way, whatever the detector.
+PIECE_BYTES = 16 * 1024**2
+
+
+def piece_rows(n_cells: int) -> int:
+    """Number of showers that are handled at a time: a few MiB of them, at least one."""
+    return max(1, PIECE_BYTES // (4 * n_cells))
+
 
 def open_file(path: Path) -> h5py.File:
     """Open a shower file for reading, or say why it is none.
