@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caloforge.data.files.foreign_bytes import refuse_foreign_bytes
 from caloforge.data.files.shower_format import CACHE_BYTES
 from caloforge.errors import DataFormatError
 
@@ -34,7 +35,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading.
 
     Raises:
-        DataFormatError: If it is missing, cut off, damaged, no HDF5, or may not be read.
+        DataFormatError: If it is missing, cut off, damaged, no HDF5, may not be read, or points
+            to other files.
     """
     import h5py
 
@@ -56,6 +58,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
             msg = f"{path}: the HDF5 file is damaged; copy or make it again"
         raise DataFormatError(msg) from error
     with file:
+        refuse_foreign_bytes(path, file)
         yield file
 
 

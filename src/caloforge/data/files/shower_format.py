@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import h5py
 
+from caloforge.data.files.foreign_bytes import refuse_foreign_bytes
 from caloforge.errors import DataFormatError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def open_file(path: Path) -> h5py.File:
     """Open a shower file for reading, or say why it is none.
 
     Raises:
-        DataFormatError: If the file is missing, empty, cut off, of another program, or newer
-            than this version of caloforge.
+        DataFormatError: If the file is missing, empty, cut off, of another program, newer than
+            this version of caloforge, or points to other files.
     """
     what = "expected a shower file (see docs/shower-file.md)"
     if not path.is_file():
@@ -61,16 +62,21 @@ def open_file(path: Path) -> h5py.File:
         raise DataFormatError(msg) from error
     try:
         _check_version(path, file)
+        refuse_foreign_bytes(path, file)
     except DataFormatError:
         file.close()
         raise
     return file
 
 
-def attribute(file: h5py.File, name: str) -> str:
-    """Text of an attribute, ``""`` if there is none; C and Fortran write fixed-length bytes."""
-    value = file.attrs.get(name, "")
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def attribute(holder: h5py.HLObject, name: str) -> str:
+    """Text of an attribute, ``""`` if there is none; C and Fortran write fixed-length bytes.
+
+    Bytes that are no UTF-8 become question marks: such text could not even be printed.
+    """
+    value = holder.attrs.get(name, "")
+    raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "replace")
 
 
 def _check_version(path: Path, file: h5py.File) -> None:

@@ -154,7 +154,7 @@ def _recognise(path: Path) -> bool:
         return False
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
-            return ENERGIES in file and SHOWERS in file
+            return {ENERGIES, SHOWERS} <= set(file)
     except UNREADABLE:
         return False
 
