@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from caloforge.data import ShowerWriter, load_sample, read_showers
 from caloforge.errors import ConfigError, DataFormatError, GeometryError
+from caloforge.formats import hdf5
 from caloforge.formats.challenge.binning_xml import write_binning
 from caloforge.formats.challenge.calochallenge import challenge_threshold
 from caloforge.formats.conversion import convert
@@ -87,6 +88,28 @@ class TestReading:
         assert max(len(p.showers) for p in parts) <= 7
         np.testing.assert_array_equal(np.concatenate([p.showers for p in parts]), showers)
         assert sum(len(p.columns["energy_gev"]) for p in parts) == 50
+
+    def test_chunks_too_large_to_be_expanded_are_refused(self, tmp_path, monkeypatch):
+        energies, showers = toy(40, 368)
+        path = write(tmp_path / "x.hdf5", energies, showers, chunks=(32, 368))
+        monkeypatch.setattr(hdf5, "_BLOCK_BYTES", 32 * 368 * 8)
+        _, parts = pieces(path, size=7)
+        np.testing.assert_array_equal(np.concatenate([p.showers for p in parts]), showers)
+        monkeypatch.setattr(hdf5, "_BLOCK_BYTES", 32 * 368 * 8 - 1)
+        message = (
+            r"'showers' lies in chunks of 0.0898 MiB, .*: h5repack -l showers:CHUNK=356x368 "
+        )
+        with pytest.raises(DataFormatError, match=message):
+            pieces(path, size=7)
+
+    @pytest.mark.parametrize("block_rows", [1, 7, 10, 32])
+    def test_rows_of_chunks_larger_than_a_block(self, tmp_path, monkeypatch, block_rows):
+        energies, showers = toy(40, 368)
+        path = write(tmp_path / "x.hdf5", energies, showers, chunks=(32, 4))
+        monkeypatch.setattr(hdf5, "_BLOCK_BYTES", max(block_rows * 368 * 8, 1024))
+        _, parts = pieces(path, size=7)
+        assert max(len(p.showers) for p in parts) <= 7
+        np.testing.assert_array_equal(np.concatenate([p.showers for p in parts]), showers)
 
     def test_irregular_layers_from_a_binning(self, tmp_path, toy_cylinder):
         write_binning(tmp_path / "b.xml", toy_cylinder, pdg=-211)
