@@ -1,10 +1,20 @@
 import h5py
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet as pq
 
-from caloforge.data import ShowerWriter, load_sample, read_showers
+from caloforge.data import (
+    PARTICLE_COLUMNS,
+    Particles,
+    ShowerWriter,
+    SplitPlan,
+    load_sample,
+    partition,
+    read_showers,
+)
 from caloforge.errors import ConfigError, DataFormatError, GeometryError
 from caloforge.formats import hdf5
 from caloforge.formats.challenge.binning_xml import write_binning
@@ -145,6 +155,34 @@ class TestReading:
         with pytest.raises(DataFormatError, match="'showers' is in 'erg', expected one of eV"):
             pieces(path)
 
+    @pytest.mark.parametrize("dtype", [np.int32, np.uint16, np.int64])
+    def test_integers_in_a_smaller_unit_are_not_cut(self, tmp_path, dtype):
+        kev = np.arange(3 * 368).reshape(3, 368).astype(dtype)
+        path = write(tmp_path / "x.hdf5", np.array([5, 6, 7], dtype), kev)
+        with h5py.File(path, "r+") as file:
+            file["showers"].attrs["unit"] = "keV"
+        _, parts = pieces(path)
+        np.testing.assert_array_equal(parts[0].showers, kev / 1000)
+        assert parts[0].columns["energy_gev"].tolist() == [0.005, 0.006, 0.007]
+
+    def test_same_energies_in_mev_are_the_same_particles_from_a_table(self, tmp_path):
+        rng = np.random.default_rng(1)
+        mev, showers = np.exp(rng.uniform(0, 14, 400)), np.ones((400, 368), np.float32)
+        convert([write(tmp_path / "x.hdf5", mev, showers)], tmp_path / "x.h5")
+        ours = read_showers(tmp_path / "x.h5").particles
+        table = {name: ours[name] for name in ours.names if name != "energy_gev"}
+        table |= {"E": mev, "cells": list(showers)}
+        pq.write_table(pa.table(table), tmp_path / "m.parquet")
+        (tmp_path / "m.toml").write_text(
+            '[columns]\nenergy_gev = {branch = "E", unit = "MeV"}\n'
+            '[cells]\nbranch = "cells"\nunit = "MeV"\n'
+        )
+        options = ReadOptions("calochallenge-1-photons", mapping=tmp_path / "m.toml")
+        convert([tmp_path / "m.parquet"], tmp_path / "m.h5", options=options)
+        theirs = read_showers(tmp_path / "m.h5").particles
+        np.testing.assert_array_equal(theirs.identity(), ours.identity())
+        np.testing.assert_array_equal(theirs.incident, ours.incident)
+
     def test_unknown_number_of_voxels(self, tmp_path):
         path = write(tmp_path / "x.hdf5", *toy(3, 100))
         with pytest.raises(
@@ -252,8 +290,6 @@ class TestWriting:
         seed=st.integers(0, 2**31),
     )
     def test_round_trip(self, tmp_path_factory, toy_cylinder, toy_sample, n, gev, pdg, seed):
-        from caloforge.data import Particles
-
         tmp_path = tmp_path_factory.mktemp("trip")
         sample = toy_sample(toy_cylinder, n, repeats=1, seed=seed)
         geometry = DetectorGeometry(
@@ -269,7 +305,34 @@ class TestWriting:
         back = read_showers(tmp_path / "c.h5")
         assert back.geometry == geometry
         np.testing.assert_allclose(back.showers, sample.showers, rtol=3e-7)
-        np.testing.assert_allclose(
-            back.particles["energy_gev"], particles["energy_gev"], rtol=1e-15
-        )
+        np.testing.assert_array_equal(back.particles["energy_gev"], particles["energy_gev"])
         assert (back.particles["pdg"] == pdg).all()
+
+    @settings(max_examples=10, deadline=None)
+    @given(seed=st.integers(0, 2**31))
+    def test_no_particle_changes_side(self, tmp_path_factory, toy_cylinder, seed):
+        tmp_path = tmp_path_factory.mktemp("side")
+        energies = np.exp(np.random.default_rng(seed).uniform(-3, 9, 2000))
+        columns = {name: np.zeros(2000) for name in PARTICLE_COLUMNS}
+        columns |= {"pdg": np.full(2000, 22), "energy_gev": energies, "pz_gev": energies}
+        with ShowerWriter(tmp_path / "a.h5", toy_cylinder, provenance={}) as writer:
+            showers = np.ones((2000, toy_cylinder.n_cells), np.float32)
+            writer.append(Particles(columns, np.arange(2000)), showers)
+        convert([tmp_path / "a.h5"], tmp_path / "b.hdf5")
+        convert([tmp_path / "b.hdf5"], tmp_path / "c.h5")
+        before, after = (read_showers(tmp_path / name) for name in ("a.h5", "c.h5"))
+        np.testing.assert_array_equal(after.particles.identity(), before.particles.identity())
+        for now, then in zip(
+            *(partition(s, SplitPlan()) for s in (after, before)), strict=True
+        ):
+            np.testing.assert_array_equal(now, then)
+
+    def test_energies_that_were_changed_afterwards_count(self, tmp_path):
+        convert(["cylinder-test"], tmp_path / "x.hdf5")
+        with h5py.File(tmp_path / "x.hdf5", "r+") as file:
+            file["incident_energies"][7] = 4321.0
+        _, parts = pieces(tmp_path / "x.hdf5", size=600)
+        energy = parts[0].columns["energy_gev"]
+        assert energy[7] == 4.321
+        before = load_sample("cylinder-test").particles["energy_gev"]
+        np.testing.assert_array_equal(np.delete(energy, 7), np.delete(before, 7))

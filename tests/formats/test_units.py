@@ -53,3 +53,15 @@ def test_the_way_back(value, unit):
     there = conversion(unit, "GeV", where="m")
     back = there.inverse().apply(there.apply(np.array([value])))
     np.testing.assert_allclose(back, value, rtol=1e-15)
+
+
+@given(st.floats(1e-250, 1e250), st.sampled_from(["eV", "keV", "MeV", "TeV"]))
+def test_numbers_that_were_converted_come_back_exactly(value, unit):
+    there = conversion(unit, "GeV", where="m")
+    ours = there.apply(np.array([value]))
+    np.testing.assert_array_equal(there.apply(there.inverse().apply(ours)), ours)
+
+
+def test_integers_are_not_cut():
+    found = conversion("keV", "MeV", where="m").apply(np.array([1, 1500], dtype=np.int32))
+    assert found.tolist() == [0.001, 1.5]

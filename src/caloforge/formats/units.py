@@ -51,7 +51,11 @@ class Conversion(NamedTuple):
         )
 
     def inverse(self) -> Conversion:
-        """Return the way back."""
+        """Return the way back: it gives the numbers that come nearest when converted again.
+
+        Numbers that were converted before come back exactly. Of others, a few do not: between
+        MeV and GeV one double in 44 has no counterpart, as doubles lie less densely there.
+        """
         return Conversion(self.wanted, self.found, 1 / self.factor)
 
     def text(self, name: str) -> str:

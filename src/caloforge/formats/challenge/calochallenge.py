@@ -25,6 +25,7 @@ from caloforge.formats.format import (
     WriteOptions,
 )
 from caloforge.formats.hdf5 import is_hdf5, opened, row_blocks
+from caloforge.formats.units import Conversion, conversion
 from caloforge.geometry import CylinderLayout, DetectorGeometry, load_geometry
 from caloforge.output import SafeFile, new_file
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from caloforge.data import Particles
 
 ENERGIES, SHOWERS = "incident_energies", "showers"
+# Beside the challenge's, in files that we wrote: the energies in GeV. One double in 44 has none
+# in MeV that gives it back, and a particle with another last digit is another one for a split.
+EXACT = "energy_gev"
 _MEV = {"eV": 1e-6, "keV": 1e-3, "MeV": 1.0, "GeV": 1e3, "TeV": 1e6}
 # By the number of voxels: data sets 1 (photons, pions), 2 and 3, with their particles.
 _PUBLISHED = {
@@ -45,6 +49,7 @@ _PUBLISHED = {
     6480: ("cylinder", 11),
     40500: ("cylinder-fine", 11),
 }
+_TO_GEV = conversion("MeV", "GeV", where=ENERGIES)
 _CHUNK_BYTES = 512 * 1024
 _ENERGY_ROWS = 4096
 
@@ -91,8 +96,9 @@ class _Source:
     pdg: int
     conversions: tuple[str, ...]
     provenance: Mapping[str, Any]
-    energy_factor: float
-    cell_factor: float
+    energy_unit: Conversion
+    cell_unit: Conversion
+    has_exact: bool
 
     @property
     def n_showers(self) -> int:
@@ -105,13 +111,19 @@ class _Source:
         with damage(self.path):
             start = 0
             for rows in row_blocks(self.file[SHOWERS], size):
-                energies = self.file[ENERGIES][start : start + len(rows)]
-                energy = energies.ravel().astype(np.float64) * self.energy_factor
+                energy = self._energies(slice(start, start + len(rows)))
                 start += len(rows)
-                cells = rows.reshape(len(rows), -1)
-                if self.cell_factor != 1:
-                    cells = cells * cells.dtype.type(self.cell_factor)
+                cells = self.cell_unit.apply(rows.reshape(len(rows), -1))
                 yield Piece(_columns(energy, self.pdg, mass_mev, charge), None, cells)
+
+    def _energies(self, rows: slice) -> NDArray[np.float64]:
+        """Return energies of particles in GeV: to the last digit, where we wrote them."""
+        stored = self.file[ENERGIES][rows].ravel().astype(np.float64)
+        energy: NDArray[np.float64] = self.energy_unit.apply(stored)
+        if self.has_exact:
+            exact = self.file[EXACT][rows]
+            energy = np.where(self.energy_unit.inverse().apply(exact) == stored, exact, energy)
+        return energy
 
 
 def _columns(
@@ -170,23 +182,35 @@ def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSourc
             energy_unit = _unit(path, file, ENERGIES)
             cell_unit = _unit(path, file, SHOWERS)
             provenance = _provenance(file)
-        cell_factor = _MEV[cell_unit] / _MEV.get(geometry.unit, 1.0)
+        energy = conversion(energy_unit, "GeV", where=f"{path}: {ENERGIES}")
+        unit = geometry.unit if geometry.unit in _MEV else cell_unit
+        cells = conversion(cell_unit, unit, where=f"{path}: {SHOWERS}")
         notes = [
-            f"{ENERGIES}: {energy_unit} to GeV, times {_MEV[energy_unit] / 1000:g}",
+            energy.text(ENERGIES),
             f"particle: pdg {pdg}, along the axis from its origin; the energy is its total",
+            cells.text(SHOWERS),
         ]
-        if cell_factor != 1:
-            notes.append(f"{SHOWERS}: {cell_unit} to {geometry.unit}, times {cell_factor:g}")
         yield _Source(
             path=path,
             file=file,
             geometry=geometry,
             pdg=pdg,
-            conversions=tuple(notes),
+            conversions=tuple(filter(None, notes)),
             provenance=provenance,
-            energy_factor=_MEV[energy_unit] / 1000,
-            cell_factor=cell_factor,
+            energy_unit=energy,
+            cell_unit=cells,
+            has_exact=_has_exact(file),
         )
+
+
+def _has_exact(file: h5py.File) -> bool:
+    """Whether the energies are there in GeV, too."""
+    exact = file.get(EXACT)
+    return (
+        isinstance(exact, h5py.Dataset)
+        and exact.dtype == np.float64
+        and exact.shape == file[ENERGIES].shape[:1]
+    )
 
 
 def _checked(path: Path, file: h5py.File) -> int:
@@ -253,8 +277,7 @@ def _detector(
 
 def _unit(path: Path, file: h5py.File, name: str) -> str:
     """Read a data set's unit: MeV, unless it says otherwise."""
-    value = file[name].attrs.get("unit", file[name].attrs.get("units", "MeV"))
-    text = value.decode() if isinstance(value, bytes) else str(value)
+    text = attribute(file[name], "unit") or attribute(file[name], "units") or "MeV"
     if text not in _MEV:
         msg = f"{path}: '{name}' is in '{text}', expected one of {', '.join(_MEV)}; convert it"
         raise DataFormatError(msg)
@@ -289,12 +312,14 @@ def _write(
         try:
             chunks = ChunkWriter(file, threads, 1)
             chunks.create(ENERGIES, width=1, rows=_ENERGY_ROWS, dtype=np.float64, unit="MeV")
+            chunks.create(EXACT, width=None, rows=_ENERGY_ROWS, dtype=np.float64, unit="GeV")
             rows = max(1, min(_ENERGY_ROWS, _CHUNK_BYTES // (4 * geometry.n_cells)))
             chunks.create(
                 SHOWERS, width=geometry.n_cells, rows=rows, dtype=np.float32, unit="MeV"
             )
             file.attrs["geometry"] = geometry.to_json()
-            sink = _Sink(path, file, chunks, safe, _MEV[geometry.unit])
+            cells = conversion("MeV", geometry.unit, where=str(path))
+            sink = _Sink(path, file, chunks, safe, cells)
             yield sink
             chunks.finish()
             file.attrs["provenance"] = json.dumps(dict(options.provenance))
@@ -310,7 +335,7 @@ class _Sink:
     file: h5py.File
     chunks: ChunkWriter
     safe: SafeFile
-    cell_factor: float
+    cell_unit: Conversion
 
     def append(
         self,
@@ -329,11 +354,10 @@ class _Sink:
             )
             raise DataFormatError(msg)
         self.file.attrs["pdg"] = first
-        cells = np.asarray(showers, dtype=np.float32)
-        if self.cell_factor != 1:
-            cells = cells * np.float32(self.cell_factor)
-        energies = 1000 * particles["energy_gev"][:, None]
-        self.chunks.append({ENERGIES: energies, SHOWERS: cells})
+        cells = self.cell_unit.inverse().apply(np.asarray(showers, dtype=np.float32))
+        exact = particles["energy_gev"]
+        energies = _TO_GEV.inverse().apply(exact)[:, None]
+        self.chunks.append({ENERGIES: energies, EXACT: exact, SHOWERS: cells})
         self.safe.check()
 
 
