@@ -263,6 +263,61 @@ def test_gaps_are_left_to_the_checks(tmp_path) -> None:
     assert convert([path], out, options=options, skip_bad=True).n_skipped == 2
 
 
+def gaps() -> dict[str, pa.Array]:
+    """Showers of which the second has no list, or a list that is no shower."""
+    flat, nested = COUNTS.tolist(), COUNTS.reshape(N, 3, 4).tolist()
+
+    def second(rows: list, value: list | None, kind: pa.DataType | None = None) -> pa.Array:
+        return pa.array([rows[0], value, *rows[2:]], kind)
+
+    return {
+        "null": second(flat, None),
+        "empty": second(flat, []),
+        "short": second(flat, flat[1][:-1]),
+        "fixed": second(flat, None, pa.list_(pa.int32(), 12)),
+        "inner null": second(nested, [nested[1][0], None, nested[1][2]]),
+        "uneven": second(nested, [[1] * 3, [1] * 5, [1] * 4]),
+        "float32": second([[x / 2 for x in row] for row in flat], None, pa.list_(pa.float32())),
+    }
+
+
+@pytest.mark.parametrize("kind", [*gaps()])
+def test_a_row_without_all_cells_is_one_unusable_shower(tmp_path, kind) -> None:
+    path = foreign(tmp_path / "a.parquet", gaps()[kind])
+    piece, _ = read(path, geometry=geometry_file(tmp_path))
+    assert np.isnan(piece.showers).all(axis=1).tolist() == [False, True, False, False, False]
+    scale = 0.5 if kind == "float32" else 1
+    np.testing.assert_array_equal(piece.showers[[0, 2, 3, 4]], COUNTS[[0, 2, 3, 4]] * scale)
+    if kind == "float32":
+        assert piece.showers.dtype == np.float32
+        return
+    options = ReadOptions(geometry=geometry_file(tmp_path))
+    with pytest.raises(DataFormatError, match=r"not finite, first in shower 1 .*--skip-bad"):
+        convert([path], tmp_path / "a.h5", options=options)
+    report = convert([path], tmp_path / "a.h5", options=options, skip_bad=True)
+    assert (report.n_written, report.n_skipped) == (4, 1)
+
+
+@pytest.mark.parametrize("place", ["value", "cell", "both", "one number", "length"])
+def test_a_row_without_pairs_is_one_unusable_shower(tmp_path, place) -> None:
+    cells: list = [[1, 4], [7], [], [12, 1], [2]]
+    values: list = [[1, 2], [3], [], [4, 5], [6]]
+    for rows, name in ((cells, "cell"), (values, "value")):
+        if place in (name, "both"):
+            rows[1] = None
+    if place == "one number":
+        cells[1] = [None]
+    if place == "length":
+        values[1] = [3, 3]
+    path = foreign(tmp_path / "a.parquet", None, cell=pa.array(cells), value=pa.array(values))
+    mapping = tmp_path / "m.toml"
+    mapping.write_text(SPARSE)
+    piece, _ = read(path, geometry=geometry_file(tmp_path), mapping=mapping)
+    assert np.isnan(piece.showers).any(axis=1).tolist() == [False, True, False, False, False]
+    np.testing.assert_array_equal(np.nansum(piece.showers, axis=1), [3, 0, 0, 9, 6])
+    assert piece.showers[3, 11] == 4
+
+
 def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     good = pa.array(COUNTS.tolist())
     whole = foreign(tmp_path / "whole.parquet", good).read_bytes()
@@ -279,17 +334,13 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     add("text", b"PAR1 is not enough", "cut off")
     add("other", b"hello hello hello", "not a Parquet file.*--from")
     add("encrypted", whole[:-4] + b"PARE", "is encrypted")
-    ragged = COUNTS.tolist()
-    ragged[3] = ragged[3][:-1]
-    table("short", "row 3 has 11 cells in showers, expected 12", pa.array(ragged))
-    inner = COUNTS.reshape(N, 3, 4).tolist()
-    inner[2] = [[1] * 3, [1] * 5, [1] * 4]
-    table("uneven", "differ in length, 4 and 3, first in row 2", pa.array(inner))
+    short = pa.array([row[:-1] for row in COUNTS.tolist()])
+    table("short", "row 0 has 11 cells in showers, expected 12", short)
+    inner = [[[1] * 3, [1] * 5, [1] * 4]] * N
+    table("uneven", "differ in length, 3, 4, 5, first in row 0", pa.array(inner))
     turned = pa.array(COUNTS.reshape(N, 4, 3).tolist())
     table("turned", "holds 4 x 3 cells in each row, expected 3 x 4", turned)
-    missing = COUNTS.tolist()
-    missing[4] = None
-    table("null", "row 4 has 0 cells", pa.array(missing))
+    table("null", "row 0 has 0 cells", pa.array([None] * N, pa.list_(pa.int32())))
     table("nothing", "it holds no column of lists", None)
     table("named", "its columns of lists are adc: name the one", None, adc=good)
     table("scalar", "'showers' holds double, expected a list", pa.array([1.0] * N))

@@ -191,12 +191,15 @@ def test_points_outside_are_counted_and_said(tmp_path) -> None:
     points = np.zeros((2, 3, 4))
     points[0] = [[1, 1, 0, 1], [9.5, 0, 0, 2], [1, 1, 1, 3]]  # beyond the edge, empty layer
     points[1] = [[0.5, 0, 2, 4], [1, 1, 4, 5], [0, 2, 2, 5]]  # in the hole, behind the last
-    points[1, 1, :2] = np.nan, 1
+    points[1, 1, :2] = 3e38, 1
     path = theirs(tmp_path / "a.h5", points)
     (tmp_path / "c.toml").write_text(TOML)
     showers, _, _, source = read(path, geometry=str(tmp_path / "c.toml"))
     np.testing.assert_allclose(showers.sum(axis=1), [1000, 5000])
-    text = "points outside of all cells of 'c': 4 of 6 left out, with 70 % of the sum"
+    text = (
+        "WARNING: points outside of all cells of 'c': 4 of 6 left out, with 70 % of the sum; "
+        "give the right --geometry"
+    )
     assert text in source.conversions
     report = convert(
         [path], tmp_path / "b.h5", options=ReadOptions(geometry=str(tmp_path / "c.toml"))
@@ -243,6 +246,35 @@ def test_the_place_of_a_cell_lies_in_it(name) -> None:
     points = np.concatenate((places, np.ones((len(places), 1))), axis=1).astype(np.float32)
     found, _ = cells.sort(points, np.array([len(points)]), 0)
     np.testing.assert_array_equal(found, np.arange(geometry.n_cells))
+
+
+def test_a_little_outside_is_no_warning(tmp_path) -> None:
+    points = np.zeros((1, 2, 4))
+    points[0] = [[1, 1, 0, 1], [9.5, 0, 0, 0.005]]
+    (tmp_path / "c.toml").write_text(TOML)
+    path = theirs(tmp_path / "a.h5", points)
+    *_, source = read(path, geometry=str(tmp_path / "c.toml"))
+    assert (
+        "points outside of all cells of 'c': 1 of 2 left out, with 0.498 % of the sum"
+        in source.conversions
+    )
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("which", range(4))
+def test_a_point_that_is_nowhere_makes_the_shower_unusable(tmp_path, which, number) -> None:
+    points = np.zeros((3, 2, 4))
+    points[:] = [1, 1, 0, 1]
+    points[1, 1, which] = number
+    (tmp_path / "c.toml").write_text(TOML)
+    path = theirs(tmp_path / "a.h5", points)
+    showers, _, _, source = read(path, geometry=str(tmp_path / "c.toml"))
+    assert np.isnan(showers).any(axis=1).tolist() == [False, True, False]
+    assert not any("outside" in text for text in source.conversions)
+    options = ReadOptions(geometry=str(tmp_path / "c.toml"))
+    with pytest.raises(DataFormatError, match="not finite, first in shower 1 "):
+        convert([path], tmp_path / "b.h5", options=options)
+    assert convert([path], tmp_path / "b.h5", options=options, skip_bad=True).n_written == 2
 
 
 def test_files_of_ours_that_another_program_changed(tmp_path) -> None:
@@ -313,7 +345,6 @@ def broken(tmp_path: Path):
     yield changed(
         "g", "shower 3 has a point at z = 0.5, expected the number", cloud(3, [1, 1, 0.5, 1])
     )
-    yield changed("h", "shower 1 has a point at z = nan", cloud(1, [1, 1, np.nan, 1]))
     cut = tmp_path / "i"
     cut.write_bytes(theirs(tmp_path / "whole", points).read_bytes()[:3000])
     yield cut, "cut off"

@@ -185,7 +185,7 @@ class TestSparse:
         [
             ([[0, 24], [1]], "row 0 has 24 in 'id', expected 0 to 23"),
             ([[0, 1], [-1]], "row 1 has -1 in 'id'"),
-            ([[0, 1], [1, 2]], "row 1 has 2 numbers in 'id' and 1 in 'v'"),
+            ([[0, 1, 2], [1, 2]], "row 0 has 3 numbers in 'id' and 2 in 'v'"),
             ([[0.0, 1.0], [0.5]], "holds 0.5, expected cell numbers"),
         ],
     )
@@ -259,6 +259,16 @@ class TestBadFiles:
         path = written(tmp_path / "a.root", {"t": {**columns(3), "cells": images(3)}})
         with pytest.raises(DataFormatError, match="1936 cells in cells, expected 1680"):
             read(path, geometry="zp")
+
+    @pytest.mark.parametrize("length", [0, 1935])
+    def test_a_row_without_all_cells_is_one_unusable_shower(self, tmp_path, length):
+        cells = images(3).reshape(3, -1).tolist()
+        cells[1] = cells[1][:length]
+        table = {**columns(3), "cells": ak.Array(cells)}
+        path = written(tmp_path / "a.root", {"t": table})
+        _, _, showers = read(path, geometry="zn")
+        assert np.isnan(showers).all(axis=1).tolist() == [False, True, False]
+        np.testing.assert_array_equal(showers[2], cells[2])
 
     def test_an_unknown_shape(self, tmp_path):
         path = written(tmp_path / "a.root", {"t": {**columns(3), "cells": images(3, (6, 4))}})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from caloforge.data.columns import PARTICLE_COLUMNS
 from caloforge.errors import GeometryError
-from caloforge.formats.format import Piece
+from caloforge.formats.format import WARNING, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from caloforge.formats.format import ShowerSource
     from caloforge.geometry import DetectorGeometry
+
+_SURVEYED = 64  # showers: the first alone may be broken
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class ChainedSource:
                     raise GeometryError(msg)
                 geometries.append(geometry)
                 n_showers += source.n_showers
-                conversions.extend(f"{name}: {text}" for text in source.conversions)
+                conversions.extend(_named(name, text) for text in source.conversions)
                 provenance[name] = dict(source.provenance)
-                for piece in source.pieces(1):
+                for piece in source.pieces(_SURVEYED):
                     columns.append(tuple(piece.columns))
                     timed &= piece.cpu_seconds is not None
                     break
@@ -108,3 +110,9 @@ class ChainedSource:
                         showers=piece.showers,
                         cpu_seconds=piece.cpu_seconds if self.has_cpu_seconds else None,
                     )
+
+
+def _named(name: str, text: str) -> str:
+    """Put the name of its set before a conversion; a warning remains one."""
+    mark = WARNING if text.startswith(WARNING) else ""
+    return f"{mark}{name}: {text.removeprefix(WARNING)}"

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from caloforge.geometry import DetectorGeometry
 
 
+WARNING = "WARNING: "
+"""How a conversion begins that a user should not overlook."""
+
+
 class LargeCountError(DataFormatError):
     """A cell does not fit into the integers of a file that is being written.
 
@@ -66,7 +70,8 @@ class ShowerSource(Protocol):
     def conversions(self) -> Sequence[str]:
         """What is converted, a sentence each with the factor, for the provenance.
 
-        E.g. ``"incident_energies: MeV to GeV, times 0.001"``.
+        E.g. ``"incident_energies: MeV to GeV, times 0.001"``. What should not be overlooked
+        begins with `WARNING`.
         """
         ...
 

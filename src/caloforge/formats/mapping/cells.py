@@ -25,14 +25,21 @@ class Rows(NamedTuple):
     Attributes:
         values: Numbers of all rows, one after the other, ``(sum of counts,)``.
         counts: How many belong to each row, ``(n,)``.
+        gaps: Rows whose numbers are not there or cannot be told, ``(n,)``; ``None`` for none.
     """
 
     values: NDArray[Any]
     counts: NDArray[np.int64]
+    gaps: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.counts)
+
+    def select(self, rows: NDArray[np.bool_]) -> Rows:
+        """Return some of the rows."""
+        gaps = None if self.gaps is None else self.gaps[rows]
+        return Rows(self.values[np.repeat(rows, self.counts)], self.counts[rows], gaps)
 
 
 class CellPlan:
@@ -71,6 +78,7 @@ class CellPlan:
         self.conversions = [text for text in (self._unit.text("cells"),) if text]
         if rule.order == "yx":
             self.conversions.append("cells: order [y][x] to [x][y]")
+        self._complete = False  # whether a row with all cells has come by
         if rule.index:
             self.conversions.append("cells: pairs of number and response to all cells")
 
@@ -79,18 +87,33 @@ class CellPlan:
     ) -> NDArray[Any]:
         """Return flat showers ``(n, cell)`` in the geometry's unit and order.
 
+        A row with a gap, or with another number of cells than most, is NaN in all cells.
+
         Arguments:
             responses: Rows of each branch of the rule.
             indices: Rows of each index branch; none for dense showers.
             first_row: Number of the first row, for messages.
 
         Raises:
-            DataFormatError: If a row has another number of cells, or a cell does not exist.
+            DataFormatError: If no row has all cells, or a cell does not exist.
         """
+        given = (*responses, *indices)
+        wrong = (
+            self._unpaired(responses[0], indices, first_row)
+            if indices
+            else self._incomplete(responses, first_row)
+        )
+        for rows in given:
+            wrong |= False if rows.gaps is None else rows.gaps
+        if wrong.any():
+            responses = [rows.select(~wrong) for rows in responses]
+            indices = [rows.select(~wrong) for rows in indices]
         if indices:
-            showers = self._sparse(responses[0], indices, first_row)
+            showers = self._sparse(responses[0], indices, np.flatnonzero(~wrong) + first_row)
         else:
-            showers = self._dense(responses, first_row)
+            showers = self._dense(responses)
+        if wrong.any():
+            showers = _spread(showers, ~wrong)
         if showers.dtype == np.bool_:
             showers = showers.view(np.uint8)
         layout = self._geometry.layout
@@ -99,51 +122,69 @@ class CellPlan:
             showers = showers.reshape(-1, y, x).transpose(0, 2, 1).reshape(len(showers), -1)
         return self._unit.apply(showers)
 
-    def _dense(self, responses: Sequence[Rows], first_row: int) -> NDArray[Any]:
-        """Put the branches of each row one after the other."""
+    def _incomplete(self, responses: Sequence[Rows], first_row: int) -> NDArray[np.bool_]:
+        """Find rows that do not have all cells; refuse the file if none has."""
+        n_cells = self._geometry.n_cells
         counts = np.sum([rows.counts for rows in responses], axis=0)
-        wrong = np.flatnonzero(counts != self._geometry.n_cells)
-        if len(wrong):
-            row = int(wrong[0])
+        wrong: NDArray[np.bool_] = np.asarray(counts != n_cells)
+        complete = int(np.argmin(wrong)) if len(wrong) else 0
+        self._complete |= not wrong.all()
+        if wrong.any() and not self._complete:
+            row = int(np.argmax(wrong))
+            names = _listed(self._rule.branch)
             msg = (
-                f"{self._source}: row {first_row + row} has {counts[row]} cells in "
-                f"{', '.join(self._rule.branch)}, expected {self._geometry.n_cells} for "
-                f"geometry '{self._geometry.name}'; name another geometry, or the index branch "
-                "of cells that are listed hit by hit"
+                f"{self._source}: row {first_row + row} has {counts[row]} cells in {names}, "
+                f"expected {n_cells} for geometry '{self._geometry.name}'; name another "
+                "geometry, or the index branch of cells that are listed hit by hit"
             )
             raise DataFormatError(msg)
-        n = len(responses[0])
-        if len(responses) == 1:
-            return responses[0].values.reshape(n, self._geometry.n_cells)
-        widths = [rows.counts[:1].sum() for rows in responses]
-        for rows, name, width in zip(responses, self._rule.branch, widths, strict=True):
-            if (rows.counts != width).any():
-                row = first_row + int(np.argmax(rows.counts != width))
+        for rows, name in zip(responses, self._rule.branch, strict=True):
+            width = rows.counts[complete] if len(wrong) else 0
+            other = ~wrong & (rows.counts != width)
+            if other.any():
+                row = first_row + int(np.argmax(other))
                 msg = (
                     f"{self._source}: branch '{name}' has another number of cells in row {row} "
                     "than before, expected as many in each; write all cells, or pairs"
                 )
                 raise DataFormatError(msg)
-        parts = [
-            rows.values.reshape(n, width) for rows, width in zip(responses, widths, strict=True)
-        ]
+        return wrong
+
+    def _dense(self, responses: Sequence[Rows]) -> NDArray[Any]:
+        """Put the branches of each row one after the other."""
+        n = len(responses[0])
+        if len(responses) == 1 or not n:
+            return responses[0].values[: n * self._geometry.n_cells].reshape(n, -1)
+        parts = [rows.values.reshape(n, -1) for rows in responses]
         return np.concatenate(parts, axis=1)
 
-    def _sparse(self, responses: Rows, indices: Sequence[Rows], first_row: int) -> NDArray[Any]:
-        """Spread pairs of cell number and response; several of one cell add up."""
-        n, n_cells = len(responses), self._geometry.n_cells
+    def _unpaired(
+        self, responses: Rows, indices: Sequence[Rows], first_row: int
+    ) -> NDArray[np.bool_]:
+        """Find rows without pairs of number and response; refuse the file if all are."""
+        wrong = np.zeros(len(responses), dtype=bool)
         for rows, name in zip(indices, self._rule.index, strict=True):
-            differ = np.flatnonzero(rows.counts != responses.counts)
-            if len(differ):
-                row = int(differ[0])
+            differ = rows.counts != responses.counts
+            if len(differ) and differ.all():
                 msg = (
-                    f"{self._source}: row {first_row + row} has {rows.counts[row]} numbers in "
-                    f"'{name}' and {responses.counts[row]} in '{self._rule.branch[0]}', "
+                    f"{self._source}: row {first_row} has {rows.counts[0]} numbers in "
+                    f"'{name}' and {responses.counts[0]} in '{self._rule.branch[0]}', "
                     "expected pairs; write the file again"
                 )
                 raise DataFormatError(msg)
+            wrong |= differ
+            gap = np.isnan(rows.values) if rows.values.dtype.kind == "f" else np.zeros(1)
+            if gap.any():
+                wrong[np.repeat(np.arange(len(rows)), rows.counts)[gap]] = True
+        return wrong
+
+    def _sparse(
+        self, responses: Rows, indices: Sequence[Rows], numbers: NDArray[np.int64]
+    ) -> NDArray[Any]:
+        """Spread pairs of cell number and response; several of one cell add up."""
+        n, n_cells = len(responses), self._geometry.n_cells
         row_of = np.repeat(np.arange(n), responses.counts)
-        cell = self._cell_numbers([rows.values for rows in indices], row_of, first_row)
+        cell = self._cell_numbers([rows.values for rows in indices], numbers[row_of])
         flat_cell = row_of * n_cells + cell
         # Sums in float64: exact for counts up to 2^53, and for single float32 responses.
         total = np.bincount(flat_cell, weights=responses.values, minlength=n * n_cells)
@@ -155,7 +196,7 @@ class CellPlan:
         return total.reshape(n, n_cells)
 
     def _cell_numbers(
-        self, indices: list[NDArray[Any]], row_of: NDArray[np.int64], first_row: int
+        self, indices: list[NDArray[Any]], row_of: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """Turn the index branches into our cell numbers."""
         layout = self._geometry.layout
@@ -174,7 +215,7 @@ class CellPlan:
                 at = int(np.argmax(wrong))
                 last = int(np.broadcast_to(limit, values.shape)[at]) - 1 + first
                 msg = (
-                    f"{self._source}: row {first_row + int(row_of[at])} has "
+                    f"{self._source}: row {int(row_of[at])} has "
                     f"{values[at] + first} in '{name}', expected {first} to {last} for "
                     f"geometry '{self._geometry.name}'; check it and [cells] first_index"
                 )
@@ -201,6 +242,19 @@ class CellPlan:
             )
             raise DataFormatError(msg)
         return whole
+
+
+def _spread(showers: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
+    """Put showers into their rows among others, which are NaN."""
+    dtype = np.float32 if showers.dtype == np.float32 else np.float64
+    spread = np.full((len(rows), showers.shape[1]), np.nan, dtype=dtype)
+    spread[rows] = showers
+    return spread
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a message, of many the first ones."""
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def flat(values: NDArray[Any]) -> Rows:

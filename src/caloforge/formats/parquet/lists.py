@@ -69,8 +69,8 @@ def as_rows(array: Any, *, where: str, start: int) -> tuple[Rows, int]:  # noqa:
     """Return a column of lists, or of lists of lists, flat.
 
     Arguments:
-        array: The column, an Arrow array of ``n`` rows. A row without list counts as empty, a
-            gap in a list is NaN.
+        array: The column, an Arrow array of ``n`` rows. A gap in a list is NaN; a row without
+            list, or with inner lists of other lengths than most, is a gap as a whole.
         where: File and column, for messages.
         start: Number of the first row, for messages.
 
@@ -79,7 +79,7 @@ def as_rows(array: Any, *, where: str, start: int) -> tuple[Rows, int]:  # noqa:
         there are lists of lists, else 0.
 
     Raises:
-        DataFormatError: If inner lists differ in length, so that cells could not be told.
+        DataFormatError: If inner lists differ in length in all rows.
     """
     import pyarrow as pa
 
@@ -92,26 +92,33 @@ def as_rows(array: Any, *, where: str, start: int) -> tuple[Rows, int]:  # noqa:
             raise DataFormatError(msg)
         array = array.storage
     counts = np.ones(len(array), dtype=np.int64)
+    gaps = np.asarray(array.is_null()) & _is_list(array.type)
     inner = shape[-1] if len(shape) > 1 else 0
-    first = True
+    lengths = owner = np.zeros(0, dtype=np.int64)
+    depth = 0
     while _is_list(array.type):
-        lengths = _lengths(array)
-        if not first:
-            if len(lengths) and (lengths != lengths[0]).any():
-                which = int(np.argmax(lengths != lengths[0]))
-                row = start + int(np.searchsorted(np.cumsum(counts), which, side="right"))
+        above, lengths = lengths, _lengths(array)
+        if depth == 0:
+            counts = lengths
+        else:
+            # Row of each list.
+            owner = np.repeat(np.arange(len(counts)) if depth == 1 else owner, above)
+            inner = int(np.bincount(lengths).argmax()) if len(lengths) else 0
+            uneven = np.zeros(len(counts), dtype=bool)
+            uneven[owner[lengths != inner]] = True
+            if len(uneven) and (uneven | gaps).all() and uneven.any():
+                row = int(np.argmax(uneven))
+                found = ", ".join(map(str, np.unique(lengths[owner == row])))
                 msg = (
-                    f"{where}: lists within a list differ in length, {lengths[0]} and "
-                    f"{lengths[which]}, first in row {row}, expected equal ones; store the "
-                    "cells as one list, or list of equal lists"
+                    f"{where}: lists within a list differ in length, {found}, first in row "
+                    f"{start + row}, expected equal ones; store the cells as one list, or list "
+                    "of equal lists"
                 )
                 raise DataFormatError(msg)
-            inner = int(lengths[0]) if len(lengths) else 0
-            counts = counts * inner
-        else:
-            counts = lengths
-        array, first = array.flatten(), False
-    return Rows(as_numbers(array), counts), inner
+            gaps |= uneven
+            counts = np.bincount(owner, weights=lengths, minlength=len(counts)).astype(np.int64)
+        array, depth = array.flatten(), depth + 1
+    return Rows(as_numbers(array), counts, gaps if gaps.any() else None), inner
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401 - pyarrow has no types

@@ -151,7 +151,7 @@ class ParquetSource:
         layout = self.geometry.layout
         if inner and isinstance(layout, GridLayout):
             first, last = layout.cells if self._rule.order == "xy" else layout.cells[::-1]
-            if inner != last and rows.counts[:1].sum() == first * last:
+            if inner != last and (rows.counts == first * last).any():
                 shape = f"{first * last // inner} x {inner}"
                 msg = (
                     f"{self._path}: '{name}' holds {shape} cells in each row, expected {first} "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caloforge.errors import DataFormatError
+from caloforge.formats.format import WARNING
 from caloforge.formats.units import conversion
 from caloforge.geometry import CylinderLayout, GridLayout
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from caloforge.geometry import DetectorGeometry
 
 _ENERGIES = ("eV", "keV", "MeV", "GeV", "TeV")
+_MUCH = 0.01  # share of the sum outside of all cells that is more than leakage at the edges
 
 
 @dataclass
@@ -48,10 +50,11 @@ class Lost:
         if not self.outside:
             return ""
         share = self.value_outside / self.value if self.value else 0.0
-        return (
+        text = (
             f"points outside of all cells of '{geometry.name}': {self.outside} of "
             f"{self.points} left out, with {100 * share:.3g} % of the sum"
         )
+        return f"{WARNING}{text}; give the right --geometry" if share > _MUCH else text
 
 
 class PointCells:
@@ -89,6 +92,9 @@ class PointCells:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Find the cell of each point.
 
+        A point with a place, layer or value that is not finite becomes NaN in the first cell of
+        its shower, for checks to find.
+
         Arguments:
             points: All points of some showers, ``(point, 4 or 5)``.
             counts: Number of points of each shower, ``(n,)``.
@@ -102,6 +108,8 @@ class PointCells:
         """
         x, y, layer = (points[:, k].astype(np.float64) for k in range(3))
         value = np.asarray(self._unit.apply(points[:, 3].astype(np.float64)))
+        broken = ~np.isfinite(points[:, :4]).all(axis=1)
+        layer = np.where(broken, 0.0, layer)
         with np.errstate(invalid="ignore"):
             number = np.rint(layer)
             wrong = ~(np.abs(layer - number) < 0.1)
@@ -119,6 +127,8 @@ class PointCells:
             cell = _in_grid(layout, x, y)
         else:
             cell = _in_cylinder(layout, x, y, number)
+        if broken.any():
+            cell, value = np.where(broken, 0, cell), np.where(broken, np.nan, value)
         return cell, value
 
     def showers(
