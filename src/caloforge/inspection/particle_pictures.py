@@ -49,7 +49,8 @@ def response(evidence: Evidence) -> Figure:
         right.set_xscale("log")
         label_log_axis(right.xaxis, low, high)
         label_log_axis(left.xaxis, float(energy[usable].min()), float(energy[usable].max()))
-        right.legend()
+        if right.get_legend_handles_labels()[0]:
+            right.legend()
     left.set(xlabel="energy of the particle [GeV]", ylabel=f"summed response [{unit}]")
     right.set(xlabel=f"response per GeV [{unit}/GeV]", ylabel="showers")
     return figure

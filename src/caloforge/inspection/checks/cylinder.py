@@ -35,8 +35,10 @@ def judge_cylinder(evidence: Evidence) -> Iterator[Finding]:
     """Judge what a detector without impact points lets one see."""
     layout, sample = evidence.geometry.layout, evidence.sample
     assert isinstance(layout, CylinderLayout)
-    if len(sample.number) < _SHOWERS:
-        yield Finding("not judged", f"{len(sample.number)} showers, {_SHOWERS} are needed")
+    lit = int(np.count_nonzero(sample.sums > 0))
+    if lit < _SHOWERS:
+        text = f"{lit} showers with a response, {_SHOWERS} are needed"
+        yield Finding("not judged", text)
         return
     bad = False
     for finding in (
@@ -81,7 +83,7 @@ def _order(evidence: Evidence, layout: CylinderLayout) -> Iterator[Finding]:
     own = uneven["layer", "angle", "ring"]
     least = min(uneven.values())
     # Where only layers and rings change places, sectors are as even: profiles tell.
-    best = min((o for o in uneven if uneven[o] < least * 1.001), key=lambda o: rough[o])
+    best = min((o for o in uneven if uneven[o] <= least * 1.001), key=lambda o: rough[o])
     if own > _UNEVEN and own > _BETTER * uneven[best]:
         text = (
             f"cells are stored with {best[2]}s fastest, then {best[1]}s, then {best[0]}s: so "
@@ -127,6 +129,8 @@ def _start_angle(evidence: Evidence, layout: CylinderLayout) -> Iterator[Finding
         return
     away, tilt = away[usable], tilt[usable]
     scale = np.sqrt(np.sum(np.abs(away) ** 2) * np.sum(np.abs(tilt) ** 2))
+    if scale == 0:  # one cell a layer has no direction
+        return
     turned = complex(np.sum(away * np.conj(tilt)) / scale)
     mirrored = complex(np.sum(away * tilt) / scale)
     n, first = len(away), int(evidence.sample.number[usable][0])
@@ -152,6 +156,7 @@ def _tilt(evidence: Evidence) -> NDArray[np.complex128]:
     if np.abs(place).max() > 0:
         return np.asarray(place)
     pz = np.abs(np.where(columns["pz_gev"] == 0, np.inf, columns["pz_gev"]))
-    slope = np.nan_to_num((columns["px_gev"] + 1j * columns["py_gev"]) / pz)
+    with np.errstate(invalid="ignore"):
+        slope = np.nan_to_num((columns["px_gev"] + 1j * columns["py_gev"]) / pz)
     # The shower goes on along the particle's direction.
     return np.asarray(np.where(np.abs(slope) > 1e-4, slope, 0))

@@ -84,6 +84,9 @@ def _mean_repeats(evidence: Evidence) -> float:
 
 
 def _judge(evidence: Evidence) -> Iterator[Finding]:
+    if not evidence.cells.hits.any():
+        yield Finding("not judged", "no cell is lit in any shower")
+        return
     found = judge_cells(evidence)
     names = _names(evidence)
     severities: tuple[tuple[NDArray[np.bool_], str, Severity], ...] = (
