@@ -64,6 +64,8 @@ class TestTable:
             ({"showers": [1, 2, 3]}, "cannot be called 'showers'"),
             ({"enery_gev": [1, 2, 3]}, "unknown column 'enery_gev'; did you mean 'energy_gev'"),
             ({"Energy_GeV": [1, 2, 3]}, "did you mean 'energy_gev'"),
+            ({"a/b": [1, 2, 3]}, "a column called 'a/b', which no file can hold"),
+            ({".": [1, 2, 3]}, "called '.', which no file can hold, .* rename it"),
         ],
     )
     def test_bad_columns_are_refused(self, changed, message):

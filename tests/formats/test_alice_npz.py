@@ -274,3 +274,22 @@ def test_changed_bytes_end_in_one_line_or_in_showers(tmp_path_factory, sample, d
         message = str(error)
     assert "\n" not in message
     assert (folder / "out.h5").exists() == (message == "")
+
+
+@pytest.mark.parametrize("text", ["run 7 of March", "[1, 2]", "3", "[" * 100_000, ""])
+def test_an_array_that_is_called_provenance_by_chance(tmp_path, sample, text):
+    cells, particles = sample.showers.reshape(-1, 56, 30), table(sample)
+    np.savez(tmp_path / "a.npz", cells=cells, particles=particles, provenance=np.array(text))
+    source, parts = pieces(tmp_path / "a.npz")
+    assert source.provenance == {}
+    np.testing.assert_array_equal(showers(parts), sample.showers)
+
+
+def test_particle_numbers_are_not_cut(tmp_path, sample):
+    numbers = np.arange(50) / 2
+    cells, particles = sample.showers.reshape(-1, 56, 30), table(sample)
+    np.savez(tmp_path / "a.npz", cells=cells, particles=particles, incident=numbers)
+    with pytest.raises(DataFormatError, match=r"a.npz: 'incident' has 0.5 in row 1"):
+        pieces(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", cells=cells, particles=particles, incident=2 * numbers)
+    assert pieces(tmp_path / "a.npz")[1][0].incident.tolist() == list(range(7))

@@ -136,3 +136,17 @@ def test_no_cell_no_file_no_cylinder(tmp_path):
         write_binning(tmp_path / "x.xml", load_geometry("zn"), pdg=22)
     with pytest.raises(OutputError, match="exists already"):
         write_binning(path, load_geometry("cylinder"), pdg=11)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        '<Layer id="0" r_edges="0,5" n_bin_alpha="20000000000"/>',
+        "".join(f'<Layer id="{k}" r_edges="0,5,9" n_bin_alpha="1000000"/>' for k in range(6)),
+    ],
+)
+def test_a_mesh_that_would_fill_the_memory_is_refused(tmp_path, layers):
+    path = tmp_path / "huge.xml"
+    path.write_text(f'<Bins><Bin pid="22" name="photon">{layers}</Bin></Bins>')
+    with pytest.raises(GeometryError, match="expected at most 10,000,000; correct n_bin_alpha"):
+        read_binning(path)

@@ -12,7 +12,7 @@ from tests.formats.test_o2_text import write_run
 
 from caloforge.cli import main
 from caloforge.data import load_sample, read_showers
-from caloforge.formats.mapping.names import parse_mapping
+from caloforge.formats.mapping.names import BranchMapping, parse_mapping
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats"
 
@@ -80,5 +80,10 @@ def test_the_page_of_o2_text(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", ["root.md", "o2-text.md"])
 def test_mappings_are_valid(page):
-    for text in blocks(page, "toml"):
-        parse_mapping(tomllib.loads(text), source=page)
+    mappings = [
+        parse_mapping(tomllib.loads(text), source=page) for text in blocks(page, "toml")
+    ]
+    assert mappings
+    for mapping in mappings:
+        assert mapping.source == page
+        assert mapping != BranchMapping(source=page)  # it says something

@@ -30,7 +30,8 @@ from caloforge.data import read_showers
 from caloforge.errors import DataFormatError
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import ReadOptions
-from caloforge.formats.pickles import FORMAT, pickle_kind, refuse_pickle
+from caloforge.formats.pickles import FORMAT, pickle_kind
+from caloforge.formats.registry import open_showers
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "formats" / "pickles.md"
@@ -201,7 +202,7 @@ def test_no_other_file_is_taken_for_a_pickle(tmp_path) -> None:
     assert len(files) == 19
     for path in (*files, tmp_path, tmp_path / "missing", ROOT / "README.md"):
         assert pickle_kind(path) == "", path
-        refuse_pickle(path)
+        assert not FORMAT.recognise(path), path
 
 
 @settings(max_examples=100, deadline=None)
@@ -235,8 +236,8 @@ def test_a_pickle_that_is_cut_off_is_one(tmp_path) -> None:
 def test_message_is_one_line_with_reason_and_cure(tmp_path) -> None:
     path = tmp_path / "frame.pkl"
     path.write_bytes(PANDAS)
-    with pytest.raises(DataFormatError) as refusal:
-        refuse_pickle(path)
+    with pytest.raises(DataFormatError) as refusal, open_showers([path]):
+        pass
     message = str(refusal.value)
     assert "\n" not in message
     assert message.startswith(f"{path}: found a pickle of pandas, expected plain data")

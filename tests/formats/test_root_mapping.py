@@ -1,5 +1,7 @@
 """Mappings: what they may say, and what columns follow."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -181,3 +183,16 @@ def test_files_that_are_no_mapping(tmp_path):
         read_mapping(path)
     path.write_text("")
     assert read_mapping(path) == BranchMapping(source=str(path))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a\0b", "x" * 70_000, "\udcff"])
+def test_branches_whose_names_no_file_can_hold_are_left_out(name):
+    made = plan({**POSITION, "energy_gev": 5, **dict.fromkeys(MOMENTUM, 0), "pdg": 22}, ["eta"])
+    assert made.needed == ()  # others are kept only if asked for
+    mapping = replace(BranchMapping(), others=True)
+    made = ColumnPlan(mapping, [*PARTICLE_COLUMNS, "eta", name], pdg=None, source="a.root")
+    assert "eta" in made.needed
+    assert name not in made.needed
+    (said,) = [text for text in made.conversions if "no file can hold such a name" in text]
+    said.encode()
+    assert len(said) < 200

@@ -15,6 +15,7 @@ from caloforge.errors import CaloforgeError, ConfigError, DataFormatError, Missi
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import ReadOptions
 from caloforge.formats.registry import open_showers
+from caloforge.formats.root.tree import FORMAT
 
 PARTICLE = {
     "pdg": np.int32(2112),
@@ -542,3 +543,24 @@ def test_messages_are_one_line_and_of_ours(tmp_path):
         with pytest.raises(CaloforgeError) as caught:
             read(path)
         assert "\n" not in str(caught.value)
+
+
+def test_particle_numbers_are_not_cut(tmp_path):
+    table = {**columns(3), "incident": np.array([0, 0.5, 1]), "cells": images(3)}
+    path = written(tmp_path / "a.root", {"showers": table})
+    with pytest.raises(DataFormatError, match=r"'incident' has 0.5 in row 1"):
+        read(path)
+    table["incident"] = np.array([0, 2.0, 1])
+    path = written(tmp_path / "b.root", {"showers": table})
+    with open_showers([path]) as source:
+        assert next(source.pieces(9)).incident.tolist() == [0, 2, 1]
+
+
+def test_text_that_starts_like_root_is_not_taken_for_it(tmp_path):
+    path = tmp_path / "passwd"
+    path.write_text("root:x:0:0:root:/root:/bin/bash\n")
+    with pytest.raises(CaloforgeError) as caught:
+        read(path)
+    assert "damaged" not in str(caught.value)
+    assert not FORMAT.recognise(path)
+    assert FORMAT.recognise(written(tmp_path / "a.root", {"t": columns(2)}))

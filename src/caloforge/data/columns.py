@@ -46,6 +46,8 @@ RESERVED = ("incident", "showers", "cpu_seconds")
 """Names that no column may take: they mean something else in a shower file."""
 
 
+_LONGEST_NAME = 255
+
 _SUFFIXES: Mapping[str, str] = MappingProxyType(
     {
         "gev": "GeV",
@@ -85,6 +87,22 @@ def unit_of(name: str) -> str:
     return _SUFFIXES.get(suffix, "") if before else ""
 
 
+def is_storable(name: str) -> bool:
+    r"""Whether a file can hold a column of this name.
+
+    HDF5 takes a slash for a folder, a dot for the folder itself, and ends a name at a zero.
+
+    Example:
+        >>> [is_storable(name) for name in ("eta", "track.eta", "", ".", "a/b", "a\0b")]
+        [True, True, False, False, False, False]
+    """
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= _LONGEST_NAME and name not in (".", "..") and not {"/", "\0"} & {*name}
+
+
 def check_names(names: Iterable[str], *, source: str) -> None:
     """Refuse a table whose columns are misspelt or incomplete.
 
@@ -95,13 +113,20 @@ def check_names(names: Iterable[str], *, source: str) -> None:
         source: Where they were found, for the message.
 
     Raises:
-        DataFormatError: If a name is close to a known one, or a known one is missing.
+        DataFormatError: If a name is close to a known one or cannot be stored, or a known one
+            is missing.
     """
     names = list(names)
     missing = [name for name in PARTICLE_COLUMNS if name not in names]
     for name in names:
         if name in PARTICLE_COLUMNS:
             continue
+        if not is_storable(name):
+            msg = (
+                f"{source}: found a column called {name[:40]!a}, which no file can hold, "
+                "expected a name without '/'; rename it"
+            )
+            raise DataFormatError(msg)
         # Of columns that are missing, a distant likeness is enough; of others it may be chance.
         close = difflib.get_close_matches(
             name.lower(), missing, n=1, cutoff=0.6

@@ -226,18 +226,6 @@ def _expanded(raw: bytes, codec: str) -> bytes:
     return expanded
 
 
-def refuse_pickle(path: Path) -> None:
-    """Refuse a file that is or holds a pickle; let any other pass.
-
-    Raises:
-        DataFormatError: If it is one. The message says what it is, why it is not opened, and
-            where to find the script that turns it into a safe file.
-    """
-    kind = pickle_kind(path)
-    if kind:
-        raise _refusal(path, kind)
-
-
 def _refusal(path: Path, kind: str) -> DataFormatError:
     return DataFormatError(
         f"{path}: found {kind}, expected plain data; a pickle runs any code of its maker when "

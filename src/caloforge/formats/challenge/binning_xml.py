@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LARGEST = 16 * 1024**2
+# Of the published ones, 40,500 is the most; an int more than is sensible would fill the memory.
+_MOST_CELLS = 10_000_000
 # Names by which the challenge's own programs look for a particle.
 _NAMES = {22: "photon", 11: "electron", 211: "pion"}
 _EXAMPLE = (
@@ -61,13 +63,20 @@ def read_binning(path: str | Path, *, pdg: int | None = None) -> Binning:
         msg = f"{path}: found <{root.tag}> without <Bin>, expected {_EXAMPLE}"
         raise GeometryError(msg)
     chosen = _chosen(path, meshes, pdg)
-    layers = []
+    layers: list[CylinderLayer] = []
     for k, layer in enumerate(chosen.findall("Layer")):
         where = f"{path}: layer {k}"
         if layer.get("id", str(k)).strip() != str(k):
             msg = f"{where}: has id='{layer.get('id')}', expected {k}; number all layers from 0"
             raise GeometryError(msg)
         layers.append(_layer(layer.attrib, where))
+        n_cells = sum(made.n_cells for made in layers)
+        if n_cells > _MOST_CELLS:
+            msg = (
+                f"{where}: brings the cells to {n_cells:,}, expected at most {_MOST_CELLS:,}; "
+                "correct n_bin_alpha or r_edges"
+            )
+            raise GeometryError(msg)
     try:
         layout = CylinderLayout(tuple(layers))
     except GeometryError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caloforge.data.columns import PARTICLE_COLUMNS, RESERVED, check_names
+from caloforge.data.columns import PARTICLE_COLUMNS, RESERVED, check_names, is_storable
 from caloforge.errors import DataFormatError
 from caloforge.formats.mapping.names import MOMENTUM, SPECIAL, BranchMapping, ColumnRule
 from caloforge.formats.units import conversion
@@ -149,6 +149,11 @@ class ColumnPlan:
         for name in branches if self._mapping.others else ():
             column = name.replace("/", "_")  # HDF5 would make folders
             if name in taken or column in self._rules or column in RESERVED:
+                continue
+            if not is_storable(column):
+                self.conversions.append(
+                    f"left out branch {name[:40]!a}: no file can hold such a name"
+                )
                 continue
             try:
                 check_names([*PARTICLE_COLUMNS, column], source="")

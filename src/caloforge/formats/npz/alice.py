@@ -21,6 +21,7 @@ from caloforge.formats.format import (
     ShowerSource,
     WriteOptions,
 )
+from caloforge.formats.mapping.whole import whole_numbers
 from caloforge.formats.npz.arrays import StoredArray, is_npz, stored_arrays
 from caloforge.formats.npz.folder import PARTICLES, RESPONSES, NpzFolder
 from caloforge.formats.npz.pairs import DETECTORS, LAYOUT, grouped, is_particles, is_responses
@@ -83,6 +84,7 @@ class _Source:
         """Go through all arrays at once."""
         arrays = self.arrays
         single = {name: array.rows(size) for name, array in arrays.single.items()}
+        start = 0
         for cells, table in zip(
             arrays.responses.rows(size), arrays.particles.rows(size), strict=True
         ):
@@ -97,9 +99,13 @@ class _Source:
                 columns["pdg"] = np.full(len(table), self.pdg)
             cpu = extra.get("cpu_seconds")
             incident = extra.get("incident")
+            if incident is not None:
+                where = str(arrays.single["incident"].path)
+                incident = whole_numbers(incident, "incident", where, start)
+            start += len(cells)
             yield Piece(
                 columns={name: columns[name] for name in PARTICLE_COLUMNS},
-                incident=None if incident is None else incident.astype(np.int64),
+                incident=incident,
                 showers=cells.reshape(len(cells), -1),
                 cpu_seconds=None if cpu is None else cpu.astype(np.float32),
             )
@@ -160,9 +166,18 @@ def _arrays(paths: Sequence[Path]) -> _Arrays:
         if array.dtype.kind not in "iuf":
             msg = f"{array.where}: has type {array.dtype}, expected numbers; convert it"
             raise DataFormatError(msg)
-    texts = [a.whole() for a in arrays if a.name == "provenance" and a.dtype.kind == "U"]
-    provenance = json.loads(str(texts[0][0])) if texts and len(texts[0]) == 1 else {}
-    return _Arrays(responses[0], particles[0], single, provenance)
+    return _Arrays(responses[0], particles[0], single, _provenance(arrays))
+
+
+def _provenance(arrays: Sequence[StoredArray]) -> Mapping[str, Any]:
+    """Read what `NpzFolder` wrote of the origin; an array of that name may be anything else."""
+    found = [a for a in arrays if a.name == "provenance" and a.dtype.kind == "U"]
+    if len(found) != 1 or np.prod(found[0].shape) != 1:
+        return {}
+    try:
+        return dict(json.loads(str(found[0].whole()[0])))
+    except (TypeError, ValueError, RecursionError):
+        return {}
 
 
 def _geometry(responses: StoredArray, name: str | None) -> DetectorGeometry:

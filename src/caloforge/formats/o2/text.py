@@ -19,6 +19,7 @@ from caloforge.formats.format import Format, Piece, ReadOptions, ShowerSource
 from caloforge.formats.mapping.cells import CellPlan, flat
 from caloforge.formats.mapping.columns import ColumnPlan
 from caloforge.formats.mapping.names import BranchMapping, read_mapping
+from caloforge.formats.mapping.whole import whole_numbers
 from caloforge.formats.o2.numbers import NumberLines, first_width
 from caloforge.formats.o2.particles import (
     PHOTON_SUM,
@@ -101,10 +102,12 @@ class TextSource:
                 self._check_sums(cells, table, start)
             columns = self._columns.columns(table, n)
             incident = columns.pop("incident", None)
+            if incident is not None:
+                incident = whole_numbers(incident, "incident", self._where, start)
             columns.pop("cpu_seconds", None)
             yield Piece(
                 columns=columns,
-                incident=None if incident is None else incident.astype(np.int64),
+                incident=incident,
                 showers=showers,
             )
 

@@ -20,6 +20,7 @@ from caloforge.formats.mapping.names import (
     parse_mapping,
     read_mapping,
 )
+from caloforge.formats.mapping.whole import whole_numbers
 from caloforge.formats.parquet.lists import (
     as_numbers,
     as_rows,
@@ -34,8 +35,6 @@ from caloforge.geometry import DetectorGeometry, GridLayout, detector_names, loa
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from caloforge.formats.format import ReadOptions, ShowerSource
 
@@ -132,7 +131,7 @@ class ParquetSource:
         )
         incident = columns.pop("incident", None)
         if incident is not None:
-            incident = self._whole(incident, start)
+            incident = whole_numbers(incident, "incident", str(self._path), start)
         cpu = columns.pop("cpu_seconds", None)
         return Piece(
             columns=columns,
@@ -160,20 +159,6 @@ class ParquetSource:
                 )
                 raise DataFormatError(msg)
         return rows
-
-    def _whole(self, incident: NDArray[Any], start: int) -> NDArray[np.int64]:
-        """Return numbers of particles as integers."""
-        if incident.dtype.kind not in "iu":
-            with np.errstate(invalid="ignore"):
-                wrong = incident.astype(np.int64) != incident
-            if wrong.any():
-                row = int(np.argmax(wrong))
-                msg = (
-                    f"{self._path}: 'incident' has {incident[row]} in row {start + row}, "
-                    "expected an integer in each; leave the column out if it means nothing"
-                )
-                raise DataFormatError(msg)
-        return incident.astype(np.int64)
 
     def _cell_rule(self, rule: CellRule) -> CellRule:
         """Find the columns of the cells."""

@@ -20,6 +20,7 @@ from caloforge.formats.mapping.names import (
     parse_mapping,
     read_mapping,
 )
+from caloforge.formats.mapping.whole import whole_numbers
 from caloforge.formats.root.writer import SIGN, import_uproot, write
 from caloforge.geometry import DetectorGeometry, GridLayout, detector_names, load_geometry
 
@@ -108,10 +109,12 @@ class RootSource:
                 n,
             )
             incident = columns.pop("incident", None)
+            if incident is not None:
+                incident = whole_numbers(incident, "incident", self._where, start)
             cpu = columns.pop("cpu_seconds", None)
             yield Piece(
                 columns=columns,
-                incident=None if incident is None else incident.astype(np.int64),
+                incident=incident,
                 showers=self._cells.showers(
                     [rows[name] for name in self._rule.branch],
                     [rows[name] for name in self._rule.index],
@@ -301,11 +304,15 @@ def _is_number(branch: Any) -> bool:  # noqa: ANN401
 
 
 def _recognise(path: Path) -> bool:
-    """Whether a file starts as ROOT files do."""
+    """Whether a file starts as ROOT files do: the word, and a version below 2^24.
+
+    Text may start with the word, too ("root:x:0:0"), but has no zero byte after it.
+    """
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(4) == b"root"
+        start = file.read(5)
+    return start in {b"root", b"root\0"}  # the shorter one is cut off
 
 
 FORMAT = Format(
