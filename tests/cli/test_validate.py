@@ -120,3 +120,17 @@ def test_several_files_are_one(file: Path) -> None:
     result = run("zn-train", file)
     assert result.exit_code == 0, result.stdout
     assert "9,750 showers of 6,265 particles" in result.stdout
+
+
+def test_a_misspelt_column_is_a_finding_not_an_unreadable_file(file: Path) -> None:
+    with h5py.File(file, "r+") as broken:
+        broken.move("x_cm", "X_cm")
+    result = run(file, "--json")
+    assert result.exit_code == 1
+    found = {c["check"]: c for c in json.loads(result.stdout)["checks"]}
+    (missing,) = [f for f in found["schema"]["findings"] if f["severity"] == "error"]
+    assert missing["text"] == "the particles have no x_cm; did you mean 'X_cm' for x_cm?"
+    assert {n for n, c in found.items() if c["verdict"] == "error"} == {"schema"}
+    idle = {n: c["findings"][0]["text"] for n, c in found.items() if c["verdict"] != "ok"}
+    for name in ("orientation", "front-face"):
+        assert idle[name] == "the particles have no x_cm, which this check needs"

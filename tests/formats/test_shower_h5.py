@@ -1,9 +1,12 @@
+import shutil
+
 import h5py
 import numpy as np
 import pytest
 
 from caloforge.data import ShowerWriter
 from caloforge.errors import DataFormatError
+from caloforge.formats.conversion import convert
 from caloforge.formats.format import LargeCountError, ReadOptions, WriteOptions
 from caloforge.formats.shower_h5 import FORMAT
 
@@ -57,12 +60,25 @@ class TestReading:
         with pytest.raises(DataFormatError, match=r"expected \(n, 1936\) for geometry 'zn'"):
             read(path, geometry="zn")
 
-    @pytest.mark.parametrize("name", ["showers", "pdg", "energy_gev"])
-    def test_missing_data_set(self, path, name):
+    def test_missing_showers(self, path):
         with h5py.File(path, "r+") as file:
-            del file[name]
-        with pytest.raises(DataFormatError, match=f"found no data set '{name}'"):
+            file.move("showers", "Showers")
+        with pytest.raises(DataFormatError, match="no data set 'showers'; did you mean 'Show"):
             read(path)
+
+    @pytest.mark.parametrize("name", ["pdg", "energy_gev"])
+    def test_missing_column_is_shown_and_not_converted(self, path, name, tmp_path):
+        with h5py.File(path, "r+") as file:
+            file.move(name, name.title())
+        source, pieces = read(path)
+        assert name not in source.columns
+        assert set(pieces[0].columns) == set(source.columns)
+        assert name.title() in source.columns
+        again = shutil.copy(path, tmp_path / "again.h5")
+        for inputs in ([path], [path, again]):
+            with pytest.raises(DataFormatError, match=f"did you mean '{name}'"):
+                convert(inputs, tmp_path / "out.h5")
+        assert not (tmp_path / "out.h5").exists()
 
     def test_column_of_other_length(self, path):
         with h5py.File(path, "r+") as file:

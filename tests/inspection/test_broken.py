@@ -57,6 +57,15 @@ def misspelt_column(zn: Showers) -> None:
     zn.columns["energi_gev"] = zn.columns["energy_gev"]
 
 
+@breaks(
+    {"schema": "error"},
+    "the particles have no pdg, x_cm; did you mean 'X_cm' for x_cm? [7550, 0] rename what",
+)
+def columns_misspelt_and_missing(zn: Showers) -> None:
+    zn.columns["X_cm"] = zn.columns.pop("x_cm")
+    del zn.columns["pdg"]
+
+
 @breaks({"schema": "error"}, "the particles have no charge_e [7550, 0] add the columns")
 def missing_column(zn: Showers) -> None:
     del zn.columns["charge_e"]

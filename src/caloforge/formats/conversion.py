@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import caloforge
+from caloforge.data.columns import check_names
 from caloforge.data.identity import incident_numbers
 from caloforge.data.particles import Particles, kind_name
 from caloforge.errors import ConfigError, DataFormatError
@@ -222,6 +223,7 @@ class _Job:
         """Check, select, number and write one piece."""
         geometry = self.source.geometry
         check_shape(piece, geometry, source=self.where)
+        check_names(piece.columns, source=self.where)
         good = self._good(piece, report)
         if not good.all():
             piece = _selected(piece, good)

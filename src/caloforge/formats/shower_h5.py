@@ -22,7 +22,7 @@ from caloforge.data.files.shower_format import (
     open_file,
 )
 from caloforge.data.files.shower_writer import ShowerWriter
-from caloforge.errors import DataFormatError
+from caloforge.errors import DataFormatError, did_you_mean
 from caloforge.formats.challenge.binning_xml import named_geometry
 from caloforge.formats.damage import UNREADABLE, damage
 from caloforge.formats.format import (
@@ -63,10 +63,12 @@ class _Source:
     def __post_init__(self) -> None:
         import h5py
 
-        for name in (SHOWERS, *PARTICLE_COLUMNS):
-            if not isinstance(self.file.get(name), h5py.Dataset):
-                msg = f"{self.path}: found no data set '{name}'; see docs/shower-file.md"
-                raise DataFormatError(msg)
+        if not isinstance(self.file.get(SHOWERS), h5py.Dataset):
+            msg = (
+                f"{self.path}: found no data set '{SHOWERS}'; "
+                f"{did_you_mean(SHOWERS, self.file)} (docs/shower-file.md)"
+            )
+            raise DataFormatError(msg)
         shape = self.file[SHOWERS].shape
         if len(shape) != 2 or shape[1] != self.geometry.n_cells:
             msg = (
@@ -82,8 +84,9 @@ class _Source:
                     f"{shape[0]} showers; give one row a shower"
                 )
                 raise DataFormatError(msg)
-        extra = [n for n in self.file if n not in {SHOWERS, INCIDENT, CPU_SECONDS}]
-        self.columns = tuple(dict.fromkeys((*PARTICLE_COLUMNS, *extra)))
+        there = [n for n in self.file if n not in {SHOWERS, INCIDENT, CPU_SECONDS}]
+        ours = [n for n in PARTICLE_COLUMNS if n in there]  # inspected without the others
+        self.columns = tuple(dict.fromkeys((*ours, *there)))
         self.n_showers = int(shape[0])
         self._readers: dict[str, ChunkReader] = {}
 

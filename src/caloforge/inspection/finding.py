@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from caloforge.inspection.evidence import Evidence
 
@@ -110,7 +110,11 @@ def is_bad(severity: Severity) -> bool:
     return SEVERITIES.index(severity) >= SEVERITIES.index("warning")
 
 
-def outcome(check: Check, evidence: Evidence) -> Outcome:
-    """Run a check on what was counted."""
+def outcome(check: Check, evidence: Evidence, needs: Sequence[str] = ()) -> Outcome:
+    """Run a check on what was counted, unless a column is missing that it needs."""
+    missing = [name for name in needs if name in evidence.columns.missing]
+    if missing:
+        text = f"the particles have no {', '.join(missing)}, which this check needs"
+        return Outcome(check, (Finding("not judged", text),))
     found = sorted(check.judge(evidence), key=lambda f: -SEVERITIES.index(f.severity))
     return Outcome(check, tuple(found))

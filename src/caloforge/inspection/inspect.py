@@ -9,6 +9,7 @@ from caloforge import __version__
 from caloforge.formats.format import ReadOptions
 from caloforge.formats.registry import open_showers
 from caloforge.inspection.checks import CHECKS
+from caloforge.inspection.checks.needs import NEEDS
 from caloforge.inspection.evidence import Evidence, gather
 from caloforge.inspection.finding import Outcome, outcome
 
@@ -80,7 +81,8 @@ def inspect_source(
         GeometryError: If the showers do not have the cells of the geometry.
     """
     evidence = replace(gather(source, name, progress), other=other)
-    return Inspection(evidence, tuple(outcome(check, evidence) for check in CHECKS))
+    found = (outcome(check, evidence, NEEDS.get(check.name, ())) for check in CHECKS)
+    return Inspection(evidence, tuple(found))
 
 
 def inspect_files(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caloforge.data.columns import check_names
+from caloforge.data.misspelling import likely_names
 from caloforge.errors import DataFormatError
 from caloforge.inspection.finding import Check, Finding
 from caloforge.inspection.response_tally import TO_GEV
@@ -19,7 +20,13 @@ def _judge(evidence: Evidence) -> Iterator[Finding]:
     columns, geometry, n = evidence.columns, evidence.geometry, evidence.n_showers
     if columns.missing:
         text = f"the particles have no {', '.join(columns.missing)}"
-        yield Finding("error", text, n, 0, "add the columns, or map them from others")
+        likely = likely_names(columns.missing, columns.names)
+        cure = "add the columns, or map them from others"
+        if likely:
+            meant = ", ".join(f"'{there}' for {name}" for name, there in likely.items())
+            text += f"; did you mean {meant}?"
+            cure = "rename what is misspelt, and add the others"
+        yield Finding("error", text, n, 0, cure)
     else:
         try:
             check_names(columns.names, source="columns")
@@ -57,7 +64,7 @@ def _judge(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         "ok",
         f"{n:,} showers of {geometry.n_cells:,} cells in {geometry.unit}, stored as {types}; "
-        f"{len(columns.names)} columns",
+        f"{len(columns.names) - len(columns.missing)} columns",
     )
     for conversion in evidence.conversions:
         yield Finding("ok", f"converted in reading: {conversion}")
