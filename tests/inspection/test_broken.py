@@ -311,6 +311,11 @@ def seven_bits(zn: Showers) -> None:
     np.minimum(zn.showers, 127, out=zn.showers)
 
 
+@breaks({"saturation": "warning"}, "ends at 127, the limit of 7 bits, where about 24 brighter")
+def wrapped(zn: Showers) -> None:
+    zn.showers %= 128
+
+
 @pytest.mark.parametrize("name", BREAKS)
 def test_each_mistake_is_found_and_nothing_else(name: str, zn: Showers) -> None:
     function, expected, words = BREAKS[name]
@@ -379,3 +384,10 @@ def test_a_few_showers_do_not_make_edge_cells_dead(zn: Showers) -> None:
     assert bad(inspection) == {}
     (dead,) = [o for o in inspection.outcomes if o.check.name == "dead-cells"]
     assert "showers are needed" in dead.findings[0].text
+
+
+def test_columns_that_are_not_ours_may_hold_anything(zn: Showers) -> None:
+    rng = np.random.default_rng(0)
+    zn.columns["weight"] = np.exp(rng.normal(0, 2, len(zn.showers)))
+    zn.columns["is_signal"] = (rng.random(len(zn.showers)) < 0.003) * 1.0
+    assert bad(zn.inspect()) == {}

@@ -80,20 +80,21 @@ def test_pieces_do_not_matter(zn: Showers) -> None:
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 9))
 @settings(max_examples=60, deadline=None)
-def test_longest_run_of_empty_showers(empty: list[bool], size: int) -> None:
+def test_longest_runs_of_empty_showers(empty: list[bool], size: int) -> None:
     geometry = DetectorGeometry("toy", "Toy", GridLayout((2, 2)), "photons", counts=True)
     tally = ResponseTally(geometry)
     for start in range(0, len(empty), size):
-        tally._runs(np.array(empty[start : start + size]), start)
+        tally._follow(np.array(empty[start : start + size]), start)
     runs, begin = [(0, 0)], 0
     for k in range(len(empty) + 1):
         if k == len(empty) or not empty[k]:
             runs.append((k - begin, begin))
             begin = k + 1
     longest = max(length for length, _ in runs)
-    assert tally.longest[0] == longest
-    if longest:
-        assert tally.longest in runs
+    assert tally.runs[0][0] == longest
+    found = [run for run in tally.runs if run[0]]
+    assert set(found) <= set(runs)
+    assert len(found) == min(sum(length > 0 for length, _ in runs), 32)
 
 
 def test_a_long_file_is_sampled_at_equal_distances() -> None:

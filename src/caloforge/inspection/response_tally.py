@@ -25,6 +25,7 @@ _MOST_KINDS = 64  # further ones are counted together, as kind 0
 # Raw deposits never exceed the total energy (but an antiparticle brings twice its mass); a
 # response scaled to the energy does by its resolution: five times a stochastic term of 60 %.
 _SPREAD = 3.0
+_MOST_RUNS = 32
 
 
 class Bin(NamedTuple):
@@ -51,7 +52,6 @@ class ResponseTally:
         gained: Showers whose sum is more than the particle's energy allows, in a detector that
             measures energy.
         empty: Showers without response.
-        longest: Length of the longest run of empty showers, and its first shower.
     """
 
     def __init__(self, geometry: DetectorGeometry) -> None:
@@ -63,7 +63,7 @@ class ResponseTally:
         self._kinds: set[int] = set()
         self.gained = Defect()
         self.empty = Defect()
-        self.longest = (0, 0)
+        self._runs: list[tuple[int, int]] = []
         self._run = (0, 0)
 
     def add(self, view: View) -> None:
@@ -71,7 +71,7 @@ class ResponseTally:
         energy, sums = view.columns["energy_gev"], view.sums
         empty = view.lit == 0
         self.empty.add(empty, view.start, sums)
-        self._runs(empty, view.start)
+        self._follow(empty, view.start)
         usable = (sums > 0) & (energy > 0) & np.isfinite(energy)
         if self._gev is not None:
             antimatter = np.where(view.columns["pdg"] < 0, 2e-3, 0.0)
@@ -123,21 +123,28 @@ class ResponseTally:
         total = np.cumsum(histogram)
         return float(self.centres[np.searchsorted(total, share * total[-1])])
 
-    def _runs(self, empty: NDArray[np.bool_], start: int) -> None:
+    @property
+    def runs(self) -> list[tuple[int, int]]:
+        """Longest runs of empty showers, longest first: length and first shower."""
+        return sorted([*self._runs, self._run], key=lambda run: -run[0])[:_MOST_RUNS]
+
+    def _follow(self, empty: NDArray[np.bool_], start: int) -> None:
         """Follow runs of empty showers, also from piece to piece."""
-        if not empty.any():
-            self._run = (0, 0)
-            return
         edges = np.flatnonzero(np.diff(np.concatenate(([False], empty, [False]))))
-        for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            length, first = end - begin, start + begin
-            if begin == 0 and self._run[0]:
-                length, first = length + self._run[0], self._run[1]
-            if length > self.longest[0]:
-                self.longest = (length, first)
-            self._run = (length, first) if end == len(empty) else (0, 0)
-        if not empty[-1]:
+        found = [
+            (end - begin, start + begin)
+            for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        ]
+        length, first = self._run
+        if length and len(empty):
+            if empty[0]:
+                found[0] = (length + found[0][0], first)
+            else:
+                found.insert(0, self._run)
             self._run = (0, 0)
+        if found and empty[-1]:
+            self._run = found.pop()
+        self._runs = sorted([*self._runs, *found], key=lambda run: -run[0])[:_MOST_RUNS]
 
 
 def _bins(

@@ -11,6 +11,8 @@ from caloforge.inspection.finding import Check, Finding, some
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from caloforge.inspection.evidence import Evidence
 
 # A particle gun of few settings: so many showers a particle, and so few particles.
@@ -19,12 +21,16 @@ _OFTEN = 20
 # One particle far more often than half of the others, and a good part of the file.
 _UNEQUAL = 20
 _UNEQUAL_SHARE = 0.01
+# Showers a particle: its properties name a row.
+_ONCE = 1.05
 
 
 def _duplicates(evidence: Evidence) -> Iterator[Finding]:
     identity = evidence.identity
     rows, originals = identity.copies
-    judged = int(np.count_nonzero(identity.showers))
+    sure = surely_copied(evidence, rows, originals)
+    rows, originals = rows[sure], originals[sure]
+    judged = int(np.count_nonzero(identity.telling))
     if len(rows):
         same = identity.particles[rows] == identity.particles[originals]
         for chosen, what in (
@@ -42,9 +48,31 @@ def _duplicates(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding("error", text, number, row)
     yield Finding(
         "ok",
-        f"{judged:,} of {evidence.n_showers:,} showers have {identity.least_lit} lit cells or "
-        "more, and can be told apart",
+        f"{judged:,} of {evidence.n_showers:,} showers say enough, by {identity.least_lit} lit "
+        "cells or more and their values, that chance makes no two alike",
     )
+
+
+def surely_copied(
+    evidence: Evidence, rows: NDArray[np.int64], originals: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell copies from showers that are alike by chance, ``(copy,)``.
+
+    Where a picture says little (few cells, coarse energies), it is a copy only if its
+    neighbours are copies of the original's neighbours, or if it is of the same particle in a
+    file that has every particle once.
+    """
+    sure = evidence.identity.telling[rows]
+    step = (np.diff(rows) == 1) & (np.diff(originals) == 1)
+    # Three in a row, each after the one before it.
+    inner = np.zeros(len(rows), dtype=bool)
+    if len(rows) > 2:
+        inner[1:-1] = step[:-1] & step[1:]
+        inner[:-1] |= inner[1:].copy()
+        inner[1:] |= inner[:-1].copy()
+    particles = evidence.identity.particles
+    once = evidence.repeats < _ONCE
+    return np.asarray(sure | inner | (once & (particles[rows] == particles[originals])))
 
 
 def _leak(evidence: Evidence) -> Iterator[Finding]:
@@ -57,7 +85,8 @@ def _leak(evidence: Evidence) -> Iterator[Finding]:
         text = f"{other.source} is of detector '{other.geometry.name}': nothing can be shared"
         yield Finding("warning", text, 0, None, "compare files of one detector")
         return
-    shared = np.isin(own.showers, np.unique(other.identity.showers)) & (own.showers != 0)
+    theirs = other.identity.showers[other.identity.telling]
+    shared = np.isin(own.showers, theirs) & own.telling
     if shared.any():
         row = int(np.argmax(shared))
         there = int(np.argmax(other.identity.showers == own.showers[row]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from caloforge.data.columns import PARTICLE_COLUMNS, unit_of
+from caloforge.data.columns import unit_of
 from caloforge.inspection.finding import Check, Finding
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _judge(evidence: Evidence) -> Iterator[Finding]:
             single.append(f"{name} = {low:.6g}")
     if single:
         yield Finding("ok", f"one value only: {', '.join(single)}")
-    for name in (*_JUDGED, *(n for n in columns.names if n not in PARTICLE_COLUMNS)):
+    # Of columns that are not ours nobody knows what is ordinary.
+    for name in _JUDGED:
         if name in columns.missing or name not in columns.least:
             continue
         values = sample.columns[name]
@@ -67,8 +68,7 @@ def _judge(evidence: Evidence) -> Iterator[Finding]:
             known &= values > 0
         if known.any():
             yield from _outliers(evidence, name, values[known])
-            if name in _JUDGED:
-                yield from _holes(evidence, name, known)
+            yield from _holes(evidence, name, known)
     energies = sample.columns["energy_gev"]
     energies = np.unique(energies[np.isfinite(energies)])
     if 1 < len(energies) <= _VALUES and len(energies) < 0.05 * evidence.n_showers:

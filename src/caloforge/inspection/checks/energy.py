@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.data import kind_name
+from caloforge.geometry import GridLayout
 from caloforge.inspection.finding import Check, Finding, some
 from caloforge.inspection.response_tally import TO_GEV
 
@@ -31,6 +32,8 @@ _ENOUGH = 30
 _TREND = 0.2
 # Factor over the median of the kind and energy: shower fluctuations stay below 5.
 _OUTLIER = 8.0
+# So many of a kind are no accidents: rows are mixed up.
+_FEW, _MANY = 10, 0.005
 
 
 def _judge(evidence: Evidence) -> Iterator[Finding]:
@@ -135,6 +138,8 @@ def _outliers(evidence: Evidence, kind: int, bins: Sequence[Bin]) -> Iterator[Fi
     response = evidence.response
     if kind in _MUONS:
         return
+    # In a grid particles may graze, so that the median is that of those; impact points tell.
+    grid = isinstance(evidence.geometry.layout, GridLayout)
     pooled = np.sum([b.histogram for b in bins], axis=0)
     count, first, factor = 0, None, 0.0
     for b in bins:
@@ -156,7 +161,11 @@ def _outliers(evidence: Evidence, kind: int, bins: Sequence[Bin]) -> Iterator[Fi
             f"{some(count, 'shower', 'is', 'are')} {_OUTLIER:g} to {factor:.0f} times brighter "
             f"than the median of {kind_name(kind)} of that energy"
         )
-        yield Finding("warning", text, count, first, _OUTLIERS)
+        total = sum(int(b.histogram.sum()) for b in bins)
+        if count >= _FEW and count > _MANY * total and not grid:
+            yield Finding("error", text, count, first, _SHUFFLED)
+        else:
+            yield Finding("warning", text, count, first, _OUTLIERS)
 
 
 def _brightest(evidence: Evidence, expected: float) -> float:
@@ -199,7 +208,10 @@ _SHUFFLED = (
     "the rows of showers and particles do not belong together, or each shower was normalised: "
     "go back to the files of the simulation"
 )
-_OUTLIERS = "look at these showers: double filling, events with several particles, or units"
+_OUTLIERS = (
+    "look at these showers: rows of another particle, double filling, events with several "
+    "particles, or units"
+)
 ENERGY = Check(
     name="energy",
     title="Response against energy",

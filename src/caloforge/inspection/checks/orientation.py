@@ -8,6 +8,7 @@ import numpy as np
 
 from caloforge.geometry import GridLayout
 from caloforge.inspection.checks.cylinder import judge_cylinder
+from caloforge.inspection.checks.strays import Strays, judge_strays
 from caloforge.inspection.finding import Check, Finding
 
 if TYPE_CHECKING:
@@ -47,6 +48,23 @@ class Reading(NamedTuple):
     mirror: tuple[int, int]
     score: float
 
+    def centroid(self, aligned: Alignment) -> NDArray[np.float64]:
+        """Return where the showers lie, so read, ``(n, 2)`` in cm."""
+        return (aligned.swapped if self.swapped else aligned.centroid) * self.mirror
+
+    @property
+    def cure(self) -> str:
+        """What to do with an array of cells to get it right."""
+        steps = []
+        if self.swapped:
+            steps.append(
+                "swap the axes: store cell (x, y) at x * cells_y + y, not y * cells_x + x"
+            )
+        flips = [f"axis {axis}" for axis, sign in enumerate(self.mirror) if sign < 0]
+        if flips:
+            steps.append(f"reverse {' and '.join(flips)} of the pictures (or the sign of x, y)")
+        return "; ".join(steps)
+
 
 class Alignment(NamedTuple):
     """Showers that can be compared with their impact point.
@@ -55,6 +73,7 @@ class Alignment(NamedTuple):
         impact: ``(n, 2)`` in cm.
         centroid: ``(n, 2)`` in cm.
         swapped: Centroid under the other order of cells, ``(n, 2)`` in cm.
+        sums: Summed response, ``(n,)``.
         numbers: Number of each shower, ``(n,)``.
         axes: Axes along which impacts vary.
         points: Number of different impact points.
@@ -63,6 +82,7 @@ class Alignment(NamedTuple):
     impact: NDArray[np.float64]
     centroid: NDArray[np.float64]
     swapped: NDArray[np.float64]
+    sums: NDArray[np.float64]
     numbers: NDArray[np.int64]
     axes: tuple[int, ...]
     points: int
@@ -85,7 +105,9 @@ def align(evidence: Evidence) -> Alignment:
     )
     points = len(np.unique(where, axis=0))
     chosen = sample.select(usable)
-    return Alignment(where, chosen.centroid, chosen.swapped, chosen.number, axes, points)
+    return Alignment(
+        where, chosen.centroid, chosen.swapped, chosen.sums, chosen.number, axes, points
+    )
 
 
 def readings(aligned: Alignment) -> list[Reading]:
@@ -93,11 +115,12 @@ def readings(aligned: Alignment) -> list[Reading]:
     found = []
     for swapped in (False, True):
         for mirror in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
-            centroid = (aligned.swapped if swapped else aligned.centroid) * mirror
+            reading = Reading(_NAMES[swapped, mirror], swapped, mirror, 0.0)
+            centroid = reading.centroid(aligned)
             score = np.mean(
                 [_correlation(centroid[:, a], aligned.impact[:, a]) for a in aligned.axes]
             )
-            found.append(Reading(_NAMES[swapped, mirror], swapped, mirror, float(score)))
+            found.append(reading._replace(score=float(score)))
     return found
 
 
@@ -119,21 +142,28 @@ def _judge(evidence: Evidence) -> Iterator[Finding]:
     own, n, first = scores[0].score, len(aligned.numbers), int(aligned.numbers[0])
     better = np.arctanh(min(best.score, 0.999)) - np.arctanh(np.clip(own, -0.999, 0.999))
     sure = better * np.sqrt(aligned.points - 3) > _SIGMAS
+    marked = Strays(evidence, aligned, np.array(layout.half_width_cm))
+    parts = list(judge_strays(evidence, marked, scores[1:]))
     if best.score > _GOOD and best.score > own + _BETTER and sure:
+        if parts and marked.many_as(best):
+            yield from parts
+            return
         text = (
             f"the pictures are {best.name}: so read, impact and centroid have a correlation of "
             f"{best.score:.2f}, as stored {own:.2f}"
         )
-        yield Finding("error", text, n, first, _cure(best))
+        yield Finding("error", text, n, first, best.cure)
         return
-    if own < _NONE and _SIGMAS / np.sqrt(aligned.points) < 1 - _NONE:
+    if own < _NONE and _SIGMAS / np.sqrt(aligned.points) < 1 - _NONE and not marked.in_a_part:
         text = f"impact and centroid have a correlation of {own:.2f} only"
         cure = (
             "check that rows of particles and showers belong together, and where x, y are taken"
         )
         yield Finding("error", text, n, first, cure)
         return
-    yield from _shifts(aligned, layout, n, first)
+    yield from parts
+    if not parts:
+        yield from _shifts(aligned, layout, n, first)
     yield Finding(
         "ok",
         f"impact and centroid have a correlation of {own:.2f} ({aligned.points:,} points, "
@@ -170,17 +200,6 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def _cure(reading: Reading) -> str:
-    """Say what to do with an array of cells to get it right."""
-    steps = []
-    if reading.swapped:
-        steps.append("swap the axes: store cell (x, y) at x * cells_y + y, not y * cells_x + x")
-    flips = [f"axis {axis}" for axis, sign in enumerate(reading.mirror) if sign < 0]
-    if flips:
-        steps.append(f"reverse {' and '.join(flips)} of the pictures (or the sign of x, y)")
-    return "; ".join(steps)
-
-
 _NAMES = {
     (False, (1, 1)): "",
     (False, (-1, 1)): "mirrored along x",
@@ -194,8 +213,9 @@ _NAMES = {
 ORIENTATION = Check(
     name="orientation",
     title="Orientation",
-    finds="pictures that are transposed, mirrored, turned or shifted against the particles' "
-    "impact points; cells of a cylinder in another order, layers from back to front",
+    finds="pictures, all or some, that are transposed, mirrored, turned, shifted or of other "
+    "rows than the particles' impact points; cells of a cylinder in another order, layers from "
+    "back to front",
     matters="a model learns the wrong position, and towers are mixed up when its showers are "
     "read out (AliceO2 reads y * cells_x + x)",
     cure="bring the cells into the order of the geometry",
