@@ -33,7 +33,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "loading.json"
-FILES = {"zn": 30_000, "data set 2": 4_096, "data set 3": 768}
+# At least five pools of training showers of each; the buffer is larger for larger showers.
+FILES = {"zn": 30_000, "data set 2": 4_096, "data set 3": 4_096}
+BUFFER_MB = {"zn": 32, "data set 2": 32, "data set 3": 256}
 ROUNDS, SECONDS, LEAST_BATCHES = 2, 2.0, 3
 STEPS = 80
 MEMORY_SHOWERS = 200_000
@@ -106,7 +108,7 @@ def ways() -> list[dict[str, Any]]:
         for k in range(ROUNDS):
             for kind, path in paths.items():
                 for name in list(WAYS) if k % 2 == 0 else list(WAYS)[::-1]:
-                    found = child("way", [name, str(path)])
+                    found = child("way", [name, str(path), BUFFER_MB[kind]])
                     rows.setdefault((kind, name), []).append(found)
                     print(kind, name, found, flush=True)
             report("ways", medians(rows))
@@ -120,20 +122,22 @@ def medians(rows: dict[tuple[str, str], list[dict[str, float]]]) -> list[dict[st
             "way": name,
             "rounds": len(found),
             **{key: statistics.median(one[key] for one in found) for key in found[0]},
+            "buffer_mb": BUFFER_MB[kind],
+            "file_showers": FILES[kind],
         }
         for (kind, name), found in rows.items()
     ]
 
 
-def way(argument: list[str]) -> dict[str, float]:
+def way(argument: list[Any]) -> dict[str, float]:
     import torch
     from loading_ways import BATCH, WAYS
 
     torch.set_num_threads(1)
-    name, path = argument
+    name, path, buffer_mb = argument
     bare = resident_mb()
     started = time.perf_counter()
-    batches = WAYS[name](Path(path))
+    batches = WAYS[name](Path(path), buffer_mb)
     ready = time.perf_counter()
     next(batches)
     first = time.perf_counter()
@@ -238,6 +242,7 @@ def measured_memory(path: str) -> dict[str, Any]:
 
     from caloforge.config import load_run
     from caloforge.training import run as training
+    from caloforge.training.module import PhaseTraining
 
     found["caloforge"] = peak_mb()
     run = load_run(
@@ -257,11 +262,18 @@ def measured_memory(path: str) -> dict[str, Any]:
         found["split, checks, fits"] = peak_mb()
         return prepared
 
+    validation_start = PhaseTraining.on_validation_epoch_start
+
+    def spied_start(module: PhaseTraining) -> None:
+        found["250 steps"] = peak_mb()
+        validation_start(module)
+
     training.prepare = spied
+    PhaseTraining.on_validation_epoch_start = spied_start
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         training.train(run, Path(folder) / "run", console=Console(quiet=True))
-    found["250 steps and a validation"] = peak_mb()
+    found["a validation, bundle"] = peak_mb()
     return {"peak_mb": found, "showers": MEMORY_SHOWERS, "s": time.perf_counter() - started}
 
 

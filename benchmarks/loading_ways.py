@@ -108,21 +108,21 @@ def run_of(path: Path, loading: str, workers: int, buffer_mb: int) -> Any:
     return run_from_tables(tables, source="benchmark")
 
 
-def ours(path: Path, loading: str, workers: int, buffer_mb: int = 256) -> Iterator[Any]:
+def ours(path: Path, loading: str, workers: int, buffer_mb: int) -> Iterator[Any]:
     train = prepare(run_of(path, loading, workers, buffer_mb)).train
     return iter(DataLoader(train.stream(BATCH, seed=0, workers=workers), batch_size=None))
 
 
 WAYS = {
-    "caloforge, memory": lambda path: ours(path, "memory", 0),
-    "caloforge, stream, no worker": lambda path: ours(path, "stream", 0),
-    "caloforge, stream": lambda path: ours(path, "stream", 1),
-    "h5py + DataLoader, one shower by index": lambda path: plain(path, "one by one", 0),
-    "h5py + DataLoader, a batch by sorted indices": lambda path: plain(
+    "caloforge, memory": lambda path, mb: ours(path, "memory", 0, mb),
+    "caloforge, stream, no worker": lambda path, mb: ours(path, "stream", 0, mb),
+    "caloforge, stream": lambda path, mb: ours(path, "stream", 1, mb),
+    "h5py + DataLoader, one shower by index": lambda path, _: plain(path, "one by one", 0),
+    "h5py + DataLoader, a batch by sorted indices": lambda path, _: plain(
         path, "sorted batches", 0
     ),
-    "h5py + DataLoader, sorted indices, 2 worker processes": lambda path: plain(
+    "h5py + DataLoader, sorted indices, 2 worker processes": lambda path, _: plain(
         path, "sorted batches", 2
     ),
-    "h5py + DataLoader, slices, not shuffled": lambda path: plain(path, "slices", 0),
+    "h5py + DataLoader, slices, not shuffled": lambda path, _: plain(path, "slices", 0),
 }

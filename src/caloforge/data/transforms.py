@@ -200,8 +200,13 @@ class CellFrame:
         """Put into the far cells of a model's showers what far cells hold, ``(n, cell)``."""
         if not self.centre_on_impact or self.far_light is None:
             return cells
-        means = self.far_light.means(particles, self.distance(particles))
-        return np.where(self.near(particles), cells, means.astype(np.float32))
+        completed, size = cells.copy(), max(1, piece_rows(cells.shape[1]) // 32)
+        for start in range(0, len(cells), size):  # a mean takes several times a cell's memory
+            rows = slice(start, start + size)
+            some = particles.select(rows)
+            means = self.far_light.means(some, self.distance(some)).astype(np.float32)
+            np.copyto(completed[rows], means, where=~self.near(some))
+        return completed
 
     def distance(self, particles: Particles) -> NDArray[np.int64]:
         """Distance of the model's cells from the one that was hit, in cells, ``(n, cell)``.

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.feeding.loading import give_back
 from caloforge.errors import ConfigError, DataFormatError, TrainingError
 from caloforge.losses.energy import energy_score
 from caloforge.losses.one_dimensional import wasserstein_1d
@@ -208,8 +209,10 @@ class PhaseTraining(LightningModule):
                 kept.copy_(fresh)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last validation."""
+        """Forget the last validation, and what memory the steps took for a moment."""
         self._channel_sums, self._objectives = [], []
+        if not isinstance(self.train_data, ShowerDataset):
+            give_back()
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
         """Generate showers for validation particles and sum their channels."""

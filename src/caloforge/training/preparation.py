@@ -9,6 +9,7 @@ import numpy as np
 
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.feeding.loading import give_back
 from caloforge.data.feeding.stream_fits import fit_light, stored
 from caloforge.data.files.shower_file import ShowerFile, ShowerSample
 from caloforge.data.sample import resolve
@@ -16,6 +17,7 @@ from caloforge.data.splits.partition import partition
 from caloforge.data.splits.split_record import SplitRecord, split_record
 from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.nn import ShowerSpec
+from caloforge.training.origin import origin
 from caloforge.training.start import mean_shower
 from caloforge.training.streaming import streamed_sides
 
@@ -94,12 +96,10 @@ def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
             "loading": mode,
             **_order_of(train),
             **record.as_dict(),
-            "full simulation": {
-                key: value
-                for key, value in file.provenance.items()
-                if isinstance(value, (str, int, float))
-            },
+            "full simulation": origin(file.provenance),
         }
+    if mode == "stream":
+        give_back()
     return Prepared(train, validation, replace(frame, far_light=light), spec, data, record)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,3 +112,14 @@ def _number(name: str) -> int | None:
     except OSError:
         return None
     return int(text) if text.isdigit() else None
+
+
+def give_back() -> None:
+    """Give memory that is not used any more back to the system, where the C library can.
+
+    After many arrays of a few MiB the GNU library keeps some 60 MB for those to come.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # another library
+        return
