@@ -276,3 +276,20 @@ class TestBadText:
             open_showers([path], "o2-text", ReadOptions()) as source,
         ):
             list(source.pieces(1))
+
+
+def test_particle_numbers_are_not_cut(tmp_path, particles):
+    cells = responses(3, (44, 44))
+    write_images(tmp_path / "neutron_image.txt", cells)
+    sums = {"N": cells.sum(axis=(1, 2))}
+    path = write_list(tmp_path / "list.txt", particles.select(slice(0, 3)), sums)
+    lines = path.read_text().splitlines()
+    for numbers, message in (((0, 0.5, 1), "'incident' has 0.5 in row 1"), ((4, 5, 4), "")):
+        added = zip(lines, ("incident", *numbers), strict=True)
+        path.write_text("\n".join(f"{line},{number}" for line, number in added) + "\n")
+        with open_showers([tmp_path / "neutron_image.txt", path]) as source:
+            if message:
+                with pytest.raises(DataFormatError, match=message):
+                    list(source.pieces(5))
+            else:
+                assert next(source.pieces(5)).incident.tolist() == [4, 5, 4]
