@@ -11,6 +11,7 @@ step: share of a training step of `zn-e2e-sae` that loading takes: steps with lo
 batches held in memory, in turns. CPU time is compared, as other programs may keep the machine
 busy; all of it is on one core.
 memory: peak memory of training on 200,000 ZN showers that are streamed, step by step.
+jobs: peak memory of whole processes that go through the same file, and one of data set 3.
 scores: validation scores of short runs, streamed and in memory, for a few seeds.
 
 Writes ``benchmarks/results/loading.json``, ``docs/tables/loading.md`` and the tables in
@@ -20,6 +21,8 @@ Writes ``benchmarks/results/loading.json``, ``docs/tables/loading.md`` and the t
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import itertools
 import json
 import os
@@ -44,7 +47,7 @@ MEMORY_SHOWERS = 200_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", default=["ways", "step", "memory", "scores"])
+    parser.add_argument("parts", nargs="*", default=list(PARTS))
     parser.add_argument("--table", action="store_true", help="only write the docs' tables")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -284,6 +287,56 @@ def measured_memory(path: str) -> dict[str, Any]:
     return {"peak_mb": found, "showers": MEMORY_SHOWERS, "s": time.perf_counter() - started}
 
 
+def jobs() -> list[dict[str, Any]]:
+    rows = []
+    sizes = {"zn": MEMORY_SHOWERS, "data set 3": FILES["data set 3"]}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, n in sizes.items():
+            path = Path(folder) / f"{kind}.h5"
+            write(path, kind, n)
+            for name in JOBS:
+                peak = child("job", [name, str(path)])
+                rows.append({"showers": kind, "n": n, "job": name, "peak_mb": peak})
+                print(rows[-1], flush=True)
+    return rows
+
+
+def measured_job(argument: list[str]) -> float:
+    name, path = argument
+    JOBS[name](path)
+    return peak_mb()
+
+
+def command(*arguments: str) -> None:
+    from caloforge.cli import main as caloforge
+
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        caloforge(arguments)
+
+
+def split(path: str) -> None:
+    from caloforge.data import ShowerFile
+    from caloforge.data.splits.partition import SplitPlan, partition
+    from caloforge.data.splits.selection import Selection
+
+    with ShowerFile(path) as file:
+        partition(file, SplitPlan(split_by="shower"), Selection(min_sum=1))
+
+
+def feeding(path: str) -> None:
+    """Two epochs of batches of the default settings, and no model."""
+    import torch
+    from loading_ways import BATCH, run_of
+
+    from caloforge.training.preparation import prepare
+
+    torch.set_num_threads(1)
+    train = prepare(run_of(Path(path), "stream", 1, 128)).train
+    stream = train.stream(BATCH, seed=0, workers=1)
+    for _ in itertools.islice(stream, 2 * stream.steps_per_epoch):
+        pass
+
+
 def scores() -> list[dict[str, Any]]:
     rows = []
     for seed in range(3):
@@ -326,11 +379,18 @@ def status_mb(name: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
-PARTS = {"ways": ways, "step": step, "memory": memory, "scores": scores}
+PARTS = {"ways": ways, "step": step, "memory": memory, "jobs": jobs, "scores": scores}
+JOBS = {
+    "caloforge info": lambda path: command("info", path),
+    "split by shower, with a selection": split,
+    "caloforge validate": lambda path: command("validate", path),
+    "feeding: preparation and two epochs": feeding,
+}
 CHILDREN = {
     "way": way,
     "step": measured_step,
     "memory": measured_memory,
+    "job": measured_job,
     "score": measured_score,
 }
 

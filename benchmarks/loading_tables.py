@@ -84,6 +84,17 @@ def memory(found: dict[str, Any]) -> list[str]:
     return lines + [f"| {name} | {peak:.0f} | {peak - base:.0f} |" for name, peak in peaks]
 
 
+def jobs(rows: list[dict[str, Any]]) -> list[str]:
+    kinds = list(dict.fromkeys((row["showers"], row["n"]) for row in rows))
+    peaks = {(row["job"], row["showers"]): row["peak_mb"] for row in rows}
+    head = [f"{kind}, {n:,} showers: peak MB" for kind, n in kinds]
+    lines = [f"| job | {' | '.join(head)} |", "|---" * (1 + len(head)) + "|"]
+    for job in dict.fromkeys(row["job"] for row in rows):
+        found = [f"{peaks[job, kind]:.0f}" for kind, _ in kinds]
+        lines.append(f"| {job} | {' | '.join(found)} |")
+    return lines
+
+
 def scores(rows: list[dict[str, Any]]) -> list[str]:
     lines = ["| seed | memory | stream |", "|---|---|---|"]
     found: dict[str, dict[int, float]] = {"memory": {}, "stream": {}}
@@ -103,4 +114,4 @@ def digits(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.2g}"
 
 
-TABLES = {"ways": ways, "step": step, "memory": memory, "scores": scores}
+TABLES = {"ways": ways, "step": step, "memory": memory, "jobs": jobs, "scores": scores}
