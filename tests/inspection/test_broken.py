@@ -301,6 +301,24 @@ def numbers_mixed_up(zn: Showers) -> None:
     zn.incident[500] = zn.incident[0]
 
 
+@breaks(
+    {"repeats": "warning"},
+    "sets of properties have several numbers in 'incident': 7,550 numbers for 5,825 different",
+)
+def numbers_of_rows(zn: Showers) -> None:
+    zn.incident = np.arange(len(zn.showers))
+
+
+@breaks(
+    {"repeats": "warning"},
+    "1 set of properties has several numbers in 'incident': 5,826 numbers for 5,825",
+)
+def one_particle_with_two_numbers(zn: Showers) -> None:
+    numbers, counts = np.unique(zn.incident, return_counts=True)
+    again = np.flatnonzero(zn.incident == numbers[np.argmax(counts)])[1:]
+    zn.incident[again] = zn.incident.max() + 1
+
+
 @breaks({"saturation": "warning"}, "cells are at the largest value, 40")
 def clipped(zn: Showers) -> None:
     np.minimum(zn.showers, 40, out=zn.showers)

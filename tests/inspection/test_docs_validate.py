@@ -17,6 +17,7 @@ from caloforge.inspection.checks import (
     energy,
     light,
     orientation,
+    repeats,
 )
 from caloforge.inspection.column_tally import ENERGY_TOLERANCE, MASS_TOLERANCE
 
@@ -41,7 +42,7 @@ def test_thresholds_are_those_of_the_code() -> None:
     assert (energy._LEAST_VISIBLE, energy._ZDC_PER_GEV) == (0.002, (0.01, 20.0))
     assert (energy._TREND, energy._OUTLIER, energy._NON_LINEAR) == (0.2, 8.0, 50.0)
     assert (orientation._BETTER, orientation._NONE, orientation._POINTS) == (0.2, 0.2, 30)
-    assert (copies._FEW, copies._OFTEN, copies._UNEQUAL) == (500, 20, 20)
+    assert (copies._FEW, copies._OFTEN, repeats._UNEQUAL) == (500, 20, 20)
     assert (coverage._BESIDE, coverage._OUTLIER) == (40, 3.0)
     assert (ENERGY_TOLERANCE, MASS_TOLERANCE) == (1e-3, 0.02)
     assert (light._MANY_EMPTY, light._PILE, light._PILE_FACTOR) == (0.2, 5, 3.0)

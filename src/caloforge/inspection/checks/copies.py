@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 # A particle gun of few settings: so many showers a particle, and so few particles.
 _FEW = 500
 _OFTEN = 20
-# One particle far more often than half of the others, and a good part of the file.
-_UNEQUAL = 20
-_UNEQUAL_SHARE = 0.01
 # Showers a particle: its properties name a row.
 _ONCE = 1.05
 
@@ -122,39 +119,6 @@ def few_by_design(evidence: Evidence) -> bool:
     return len(evidence.identity.distinct) <= _FEW and evidence.repeats >= _OFTEN
 
 
-def _repeats(evidence: Evidence) -> Iterator[Finding]:
-    identity = evidence.identity
-    mixed, first = identity.first_mixed()
-    if mixed:
-        text = f"{mixed:,} numbers in 'incident' stand for particles of different properties"
-        cure = "renumber: equal numbers must mean equal particles, also after joining files"
-        yield Finding("error", text, mixed, first, cure)
-    numbers = identity.numbers
-    most, median = int(numbers[-1]), float(np.median(numbers))
-    if most > _UNEQUAL * median and most > _UNEQUAL_SHARE * evidence.n_showers:
-        text = f"one particle has {most:,} showers, half of the others {median:g} or fewer"
-        yield Finding("warning", text, most, _commonest(evidence))
-    common, how_often = np.unique(numbers, return_counts=True)
-    order = np.argsort(-how_often)[:3]
-    parts = [f"{how_often[k]:,} particles with {common[k]:,}" for k in sorted(order)]
-    yield Finding("ok", f"showers a particle: {', '.join(parts)}" + _floor(most))
-    distinct = len(identity.distinct)
-    if distinct < len(numbers):
-        text = f"the {len(numbers):,} particles have {distinct:,} different sets of properties"
-        yield Finding("ok", text)
-
-
-def _floor(most: int) -> str:
-    return "" if most > 1 else "; without repeats, conditional metrics have no floor"
-
-
-def _commonest(evidence: Evidence) -> int:
-    identity = evidence.identity
-    own = identity.particles if identity.incident is None else identity.incident
-    _, first, counts = np.unique(own, return_index=True, return_counts=True)
-    return int(first[np.argmax(counts)])
-
-
 DUPLICATES = Check(
     name="duplicates",
     title="Duplicates",
@@ -172,13 +136,4 @@ LEAK = Check(
     matters="a test on what was trained on says nothing",
     cure="split by incident particle (caloforge does), or leave shared ones out of one file",
     judge=_leak,
-)
-REPEATS = Check(
-    name="repeats",
-    title="Repeats",
-    finds="numbers in 'incident' that stand for different particles; a particle that fills the "
-    "file",
-    matters="the split by particle leaks, and means are those of one particle",
-    cure="keep as many showers of this particle as of the others",
-    judge=_repeats,
 )
