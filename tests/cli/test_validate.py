@@ -134,3 +134,14 @@ def test_a_misspelt_column_is_a_finding_not_an_unreadable_file(file: Path) -> No
     idle = {n: c["findings"][0]["text"] for n, c in found.items() if c["verdict"] != "ok"}
     for name in ("orientation", "front-face"):
         assert idle[name] == "the particles have no x_cm, which this check needs"
+
+
+def test_second_file_may_be_of_another_format(tmp_path: Path) -> None:
+    # The format that is named is that of the first file; a mapping and a geometry are, too.
+    convert = ["convert", "zp-test", "-o", str(tmp_path / "zp.root"), "--to", "root"]
+    assert CliRunner().invoke(main, convert).exit_code == 0
+    result = run(tmp_path / "zp.root", "--from", "root", "--against", "zp-train")
+    assert result.exit_code == 0, result.output
+    assert "no shower and no particle is also in zp-train" in result.stdout
+    # Where the first file is not of that format, that is said.
+    assert run("zp-train", "--from", "root", "--against", "zp-test").exit_code == 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,12 +35,24 @@ found.loaded = performance.getEntriesByType("resource").map((e) => e.name.slice(
 found.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
 found.anchors = [...document.querySelectorAll("a[href^='#']")].filter(
   (a) => !document.getElementById(a.hash.slice(1))).map((a) => a.hash);
-const note = document.createElement("script");
-note.type = "application/json";
-note.id = "found";
-note.textContent = JSON.stringify(found);
-document.body.append(note);
+found.width = document.documentElement.clientWidth;
+const side = (cell) => getComputedStyle(cell).textAlign;
+const [head, row] = ["thead", "tbody"].map((part) =>
+  [...document.querySelector("#checks " + part + " tr").cells]);
+found.heads = head.filter((cell, k) => side(cell) !== side(row[k])).map((c) => c.textContent);
+window.found = found;
 """
+# The theme is kept for all pages of a folder: each starts without.
+COLLECT = """
+addEventListener("load", () => {
+  const note = document.createElement("pre");
+  note.id = "all";
+  note.textContent = JSON.stringify(Object.fromEntries(
+    [...document.querySelectorAll("iframe")].map((f) => [f.name, f.contentWindow.found])));
+  document.body.append(note);
+});
+"""
+PAGES = ("zn-test", "cylinder-test")
 
 
 def _broken(sample: Showers) -> Showers:
@@ -85,37 +99,54 @@ def test_lines_are_folded(sample_of: Callable[[str], Showers]) -> None:
     assert all(len(line) <= 100 for line in lines(inspection, 100))
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-@pytest.mark.parametrize("name", ["zn-test", "cylinder-test"])
-def test_opens_without_network_and_complaints(
-    name: str, sample_of: Callable[[str], Showers], tmp_path: Path
-) -> None:
-    page = tmp_path / "page.html"
+@pytest.fixture(scope="module")
+def seen(
+    sample_of: Callable[[str], Showers], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
+    """What a browser, started once, finds in pages beside each other; and what it says."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    folder = tmp_path_factory.mktemp("pages")
     probe = f'<script>addEventListener("load", () => {{{PROBE}}});</script></body>'
-    text = render_page(sample_of(name).inspect()).replace("</body>", probe)
-    page.write_text(text, encoding="utf-8")
+    for name in PAGES:
+        text = render_page(sample_of(name).inspect()).replace("</body>", probe)
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    frames = "".join(
+        f'<iframe name="{name}" width="480" height="900" src="{name}.html"></iframe>'
+        for name in PAGES
+    )
+    both = folder / "both.html"
+    both.write_text(f"<body>{frames}<script>{COLLECT}</script></body>", encoding="utf-8")
     done = subprocess.run(
         [
             str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu",
             "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}",
-            "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000",
-            "--enable-logging=stderr", "--v=0", "--window-size=480,900", "--dump-dom",
-            page.as_uri(),
+            "--disable-component-update", f"--user-data-dir={folder / 'profile'}",
+            "--allow-file-access-from-files", "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--virtual-time-budget=10000", "--enable-logging=stderr", "--v=0",
+            "--window-size=1000,900", "--dump-dom", both.as_uri(),
         ],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    match = re.search(
-        r'<script type="application/json" id="found">(.*?)</script>', done.stdout, re.DOTALL
-    )
+    match = re.search(r'<pre id="all">(.*?)</pre>', done.stdout, re.DOTALL)
     assert match, done.stderr[-2000:]
-    found = json.loads(match[1])
     assert "CONSOLE" not in done.stderr
+    found: dict[str, dict[str, Any]] = json.loads(html.unescape(match[1]))
+    return found
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_opens_without_network_and_complaints(
+    name: str, seen: dict[str, dict[str, Any]]
+) -> None:
+    found = seen[name]
     assert not [name for name in found["loaded"] if not name.startswith("data:")]
     assert len(found["images"]) == 8
     assert all(complete and width > 100 for complete, width in found["images"])
     assert found["anchors"] == []
     assert found["wide"] == 0
+    assert found["width"] < 500
+    assert found["heads"] == []
     dark = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in found["toggled"]]
     light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in found["colours"]]
     assert abs(light[0] - light[1]) > 450

@@ -25,7 +25,10 @@ from caloforge.cli.options import force_option
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.option(
-    "--from", "format_name", metavar="FORMAT", help="Format of all files, if not by content."
+    "--from",
+    "format_name",
+    metavar="FORMAT",
+    help="Format of the files, if not by content; a second FILE may be of another.",
 )
 @click.option("--geometry", metavar="G", help="Detector, if FILE does not name it.")
 @click.option(

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from caloforge import __version__
+from caloforge.data.sample import resolve
+from caloforge.errors import CaloforgeError
 from caloforge.formats.format import ReadOptions
-from caloforge.formats.registry import open_showers
+from caloforge.formats.registry import format_named, open_showers, recognised
 from caloforge.inspection.checks import CHECKS
 from caloforge.inspection.checks.needs import NEEDS
 from caloforge.inspection.evidence import Evidence, gather
@@ -95,12 +97,13 @@ def inspect_files(
 ) -> Inspection:
     """Inspect a file of any format that `caloforge.formats` reads.
 
-    The memory needed is that of some thousand showers and 24 bytes for each.
+    The memory needed is that of some thousand showers and 32 bytes for each.
 
     Arguments:
         paths: The file, or files that belong together, or the name of a sample.
         against: A second file that must share no shower and no particle with it.
-        format_name: Format; ``None`` recognises it by the content.
+        format_name: Format; ``None`` recognises it by the content, and so does a second file
+            that is not of this format.
         options: What the files do not say themselves.
         progress: Told what is read, how many showers are done, and of how many.
 
@@ -122,11 +125,25 @@ def inspect_files(
     options, other = options or ReadOptions(), None
     if against:
         name = _name(against)
-        with open_showers(against, format_name, options) as source:
+        with open_showers(against, _fitting(against, format_name), options) as source:
             other = gather(source, name, told(name))
     name = _name(paths)
     with open_showers(paths, format_name, options) as source:
         return inspect_source(source, name, other=other, progress=told(name))
+
+
+def _fitting(paths: Sequence[str | Path], name: str | None) -> str | None:
+    """Return the name of a format if files are of it, or of none that is recognised."""
+    if name is None:
+        return None
+    files, named = [resolve(path) for path in paths], format_named(name)
+    try:
+        if all(named.recognise(file) for file in files):
+            return name
+        found = [recognised(file) for file in files]
+    except (CaloforgeError, OSError, ValueError):
+        return name  # opening it says what is wrong
+    return name if named in found else None
 
 
 def _name(paths: Sequence[str | Path]) -> str:
