@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
-from caloforge.data import PARTICLE_COLUMNS, Particles, load_sample
+from caloforge.data import PARTICLE_COLUMNS, Particles, load_sample, read_showers
 from caloforge.errors import ConfigError, DataFormatError, OutputError
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import Piece, ReadOptions, WriteOptions
@@ -515,3 +515,16 @@ def test_to_a_shower_file_and_back(tmp_path) -> None:
 
     with ShowerFile(sample_path("zn-test")) as first, ShowerFile(tmp_path / "b.h5") as second:
         assert first.sha256() == second.sha256()
+
+
+@pytest.mark.parametrize("name", ["", ".", "a\0b", "x" * 70_000])
+def test_columns_whose_names_no_file_can_hold_are_left_out(tmp_path, name):
+    convert(["zn-test"], tmp_path / "a.parquet")
+    table = pq.read_table(tmp_path / "a.parquet")
+    more = table.append_column(name, pa.array(np.arange(len(table)) * 1.0))
+    pq.write_table(more, tmp_path / "b.parquet")
+    report = convert([tmp_path / "b.parquet"], tmp_path / "b.h5", options=ReadOptions("zn"))
+    (said,) = [text for text in report.conversions if text.startswith("left out")]
+    assert "no file can hold such a name" in said
+    assert len(said) < 200
+    assert read_showers(tmp_path / "b.h5").particles.names == tuple(PARTICLE_COLUMNS)

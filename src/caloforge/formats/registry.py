@@ -204,7 +204,7 @@ def _described(path: Path) -> str:
     for mark, name in (
         (b"PK\x03\x04", "a zip archive"),
         (b"\x1f\x8b", "a gzip file"),
-        (b"root", "a ROOT file"),
+        (b"root\0", "a ROOT file"),
         (b"PAR1", "a Parquet file"),
         (b"\x93NUMPY", "a single NumPy array"),
     ):

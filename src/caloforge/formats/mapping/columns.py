@@ -32,6 +32,7 @@ class ColumnPlan:
     Attributes:
         needed: Branches to be read.
         conversions: What is converted, derived or taken as a constant, a sentence each.
+        unstorable: Branches that are left out since no file can hold columns of such names.
 
     Raises:
         DataFormatError: If a column has neither a branch nor a rule.
@@ -43,6 +44,7 @@ class ColumnPlan:
         self._mapping = mapping
         self._rules: dict[str, ColumnRule] = {}
         self.conversions: list[str] = []
+        self.unstorable: list[str] = []
         missing = []
         for name in PARTICLE_COLUMNS:
             if name == "pdg" and pdg is not None:
@@ -151,6 +153,7 @@ class ColumnPlan:
             if name in taken or column in self._rules or column in RESERVED:
                 continue
             if not is_storable(column):
+                self.unstorable.append(name)
                 self.conversions.append(
                     f"left out branch {name[:40]!a}: no file can hold such a name"
                 )

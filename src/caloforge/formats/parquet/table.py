@@ -96,7 +96,8 @@ class ParquetSource:
         self.geometry = self._found_geometry(options, note)
         self._cells = CellPlan(self._rule, self.geometry, source=str(path))
         left = [name for name in self._schema.names if name not in {*scalar, *taken}]
-        unused = [name for name in scalar if name not in {*taken, *self._columns.needed}]
+        said = {*taken, *self._columns.needed, *self._columns.unstorable}
+        unused = [name for name in scalar if name not in said]
         self.conversions += (*self._columns.conversions, *self._cells.conversions)
         if left:
             names = ", ".join(left[:_MANY])
