@@ -4,12 +4,13 @@ import signal
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from caloforge.cli import main
-from caloforge.data import load_sample, read_showers
+from caloforge.data import load_sample, read_showers, sample_path
 from caloforge.formats.registry import FORMATS
 
 
@@ -82,7 +83,7 @@ def test_formats_are_listed_without_any_file():
         (("zn-test", "-o", "x.foo"), "x.foo: found ending '.foo', expected one of .h5"),
         (("zn-test", "-o", "no/x.h5"), "does not exist; create it first"),
         (("zn-test", "-o", "x.h5", "--from", "rott"), "did you mean 'root'?"),
-        (("zn-test", "-o", "x.h5", "--geometry", "zp"), "expected (n, 1680) for geometry 'zp'"),
+        (("zn-test", "-o", "x.h5", "--geometry", "zp"), "of detector 'zn' (1936 cells in"),
         (("zn-test", "-o", "x.h5", "--geometry", "zm"), "expected one of calochallenge"),
         (
             ("zn-test", "-o", "x.h5", "--from", "calochallenge"),
@@ -90,6 +91,19 @@ def test_formats_are_listed_without_any_file():
         ),
         (("zn-test", "-o", "x.h5", "--kinds", "neutron"), "no particle of kind 'neutron'"),
         (("zn-test", "-o", "x.h5", "--min-sum", "1e9"), "found no shower to write"),
+        (("zn-test", "-o", "x.h5", "--kinds", ""), "--kinds: found no kind in ''"),
+        (("zn-test", "-o", "x.h5", "--kinds", ", "), "--kinds: found no kind in ', '"),
+        (("zn-test", "-o", "x.h5", "--pdg", "22"), "leave --pdg out"),
+        (("zn-test", "-o", "x.h5", "--pdg", "5555555"), "found no such particle"),
+        (("zn-test", "-o", "x.h5", "--mapping", "m.toml"), "caloforge have no columns"),
+        (
+            ("cylinder-test", "-o", "x.hdf5", "--binning", "x.hdf5", "--force"),
+            "x.hdf5: is named as an output and once more",
+        ),
+        (
+            ("cylinder-test", "-o", "x.hdf5", "--binning", "taken.h5"),
+            "taken.h5: exists already",
+        ),
         (("zn-test", "-o", "x.h5", "--min-sum", "5", "--max-sum", "1"), "max_sum"),
         (("zn-test", "-o", "x.h5", "--energy", "5", "1"), "energy_gev"),
         (("zn-test", "-o", "x.h5", "--threshold", "challenge"), "none of the challenge's"),
@@ -121,8 +135,65 @@ def test_skipped_showers_are_counted(folder, tmp_path):
     assert "found energy_gev that is not finite, first in shower 7" in refused.stderr
     done = run(folder, "-o", tmp_path / "x.h5", "--skip-bad")
     assert done.exit_code == 0
-    assert "skipped: 1 unusable showers (energy_gev that is not finite 1)" in done.stdout
+    assert "skipped: 1 unusable shower, 0.5 % (energy_gev that is not finite 1)" in done.stdout
+    assert "WARNING" not in done.stderr
     assert len(read_showers(tmp_path / "x.h5")) == 199
+
+
+def test_many_unusable_showers_are_a_warning(folder, tmp_path):
+    path = folder / "data_nonrandom_particles.npz"
+    with np.load(path) as file:
+        table = file["arr_0"]
+    table[1:, 0] = np.nan
+    table[:3, 1] = np.inf
+    table[0, 1] = 0
+    np.savez(path, table)
+    done = run(folder, "-o", tmp_path / "x.h5", "--skip-bad")
+    assert done.exit_code == 0
+    assert "1 shower of 'zn'" in done.stdout
+    assert (
+        "WARNING: 99.5 % of the showers were left out as unusable, most for energy_gev that is "
+        "not finite; caloforge validate says more" in done.stderr
+    )
+    table[0, 0] = 0
+    np.savez(path, table)
+    none = run(folder, "-o", tmp_path / "y.h5", "--skip-bad")
+    assert none.exit_code == 2
+    assert "expected at least one; validate says what is wrong" in none.stderr
+
+
+def test_most_of_the_energy_outside_of_all_cells_is_a_warning(tmp_path):
+    cloud = tmp_path / "cloud.h5"
+    done = run("cylinder-test", "-o", cloud, "--to", "showerdata")
+    assert done.exit_code == 0, done.output
+    (tmp_path / "g.toml").write_text(
+        'name = "small"\nkind = "cylinder"\n[response]\nunit = "MeV"\ncounts = false\n'
+        + 45 * "[[layers]]\nr_edges_mm = [0.0, 10.0]\n"
+    )
+    done = run(cloud, "-o", tmp_path / "x.h5", "--geometry", tmp_path / "g.toml")
+    assert done.exit_code == 0, done.output
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("WARNING")]
+    assert re.search(r"% of the sum; give the right --geometry$", line)
+    assert "outside" not in done.stdout
+
+
+def test_a_cell_beyond_all_types_is_one_unusable_shower(tmp_path):
+    with h5py.File(sample_path("zn-test")) as file:
+        cells = file["showers"][:].astype(np.int64)
+    (tmp_path / "a.h5").write_bytes(sample_path("zn-test").read_bytes())
+    cells[5, 3] = 2**40
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file["showers"]
+        file["showers"] = cells
+    done = run(tmp_path / "a.h5", "-o", tmp_path / "x.h5")
+    assert done.exit_code == 2
+    assert (
+        "a.h5: found cells above 4294967295, first in shower 5 (1.09951e+12 at" in done.stderr
+    )
+    assert "dtype" not in done.stderr
+    done = run(tmp_path / "a.h5", "-o", tmp_path / "x.h5", "--skip-bad")
+    assert done.exit_code == 0, done.output
+    assert len(read_showers(tmp_path / "x.h5")) == len(cells) - 1
 
 
 @pytest.mark.parametrize("output", ["x.h5", "x.hdf5"])

@@ -202,7 +202,7 @@ class TestReading:
         path = write(tmp_path / "x.hdf5", np.full(2, 500.0), np.full((2, 2), 50.0))
         with pytest.raises(DataFormatError, match=r"which particle it is of; .* --pdg"):
             pieces(path, geometry=str(tmp_path / "g.toml"))
-        with pytest.raises(DataFormatError, match="pdg 5555555: found no such particle"):
+        with pytest.raises(ConfigError, match="pdg 5555555: found no such particle"):
             pieces(path, geometry=str(tmp_path / "g.toml"), pdg=5555555)
         # Cells come in the unit of the geometry.
         _, parts = pieces(path, geometry=str(tmp_path / "g.toml"), pdg=22)

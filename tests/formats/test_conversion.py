@@ -188,10 +188,10 @@ class TestOutput:
         assert len(read_showers(tmp_path / "b.h5")) == 80
 
     def test_input_is_never_the_output(self, path, tmp_path):
-        with pytest.raises(ConfigError, match="is both input and output"):
+        with pytest.raises(ConfigError, match="is named as an output and once more"):
             convert([path], path, force=True)
         convert(["zp-test"], tmp_path / "npz", to="alice-npz")
-        with pytest.raises(ConfigError, match="is both input and output"):
+        with pytest.raises(ConfigError, match="is named as an output and once more"):
             convert([tmp_path / "npz"], tmp_path / "npz", to="alice-npz", force=True)
 
     def test_binning_is_checked_first(self, path, tmp_path):

@@ -365,6 +365,25 @@ def test_broken_files_are_refused_in_one_line(tmp_path) -> None:
         assert str(refusal.value).startswith(str(path)), name
 
 
+def test_one_column_a_cell(tmp_path) -> None:
+    cells = {f"c{k}": pa.array(COUNTS[:, k]) for k in range(12)}
+    path = foreign(tmp_path / "a.parquet", None, **cells)
+    geometry = geometry_file(tmp_path)
+    with pytest.raises(DataFormatError, match=r'\[cells\] branch = \["c0", "c1", ... "c11"\]'):
+        read(path, geometry=geometry)
+    mapping = tmp_path / "m.toml"
+    mapping.write_text(f"[cells]\nbranch = {[*cells]}\n")
+    piece, _ = read(path, geometry=geometry, mapping=mapping)
+    np.testing.assert_array_equal(piece.showers, COUNTS)
+
+
+def test_text_where_a_number_is_needed(tmp_path) -> None:
+    text = pa.array(["1.5"] * N)
+    path = foreign(tmp_path / "a.parquet", pa.array(COUNTS.tolist()), energy_gev=text)
+    with pytest.raises(DataFormatError, match="'energy_gev' is there as text"):
+        read(path, geometry=geometry_file(tmp_path))
+
+
 def test_flipped_bits_in_our_files_are_found(tmp_path) -> None:
     path = tmp_path / "a.parquet"
     sample = load_sample("zn-test").select(slice(0, 200))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import PARTICLE_COLUMNS, Particles, ShowerFile, load_sample, sample_path
-from caloforge.errors import DataFormatError, OutputError
+from caloforge.errors import ConfigError, DataFormatError, OutputError
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import ReadOptions, WriteOptions
 from caloforge.formats.point_cloud.cells import PointCells
@@ -304,10 +304,16 @@ def test_another_mesh_is_said(tmp_path) -> None:
 
 def test_kind_may_be_said(tmp_path) -> None:
     (tmp_path / "c.toml").write_text(TOML)
-    path = theirs(tmp_path / "a.h5", np.zeros((2, 1, 4)))
-    assert read(path, geometry=str(tmp_path / "c.toml"), pdg=22)[1]["pdg"].tolist() == [22, 22]
+    geometry = str(tmp_path / "c.toml")
+    path = theirs(tmp_path / "a.h5", np.zeros((2, 1, 4)), pdg=np.zeros(2, int))
+    assert read(path, geometry=geometry, pdg=22)[1]["pdg"].tolist() == [22, 22]
+    path = theirs(tmp_path / "c.h5", np.zeros((2, 1, 4)))
+    with pytest.raises(ConfigError, match=r"found pdg 11, expected 22 by --pdg; leave --pdg"):
+        read(path, geometry=geometry, pdg=22)
     write(tmp_path / "b.h5", CYLINDER, particles(2), np.zeros((2, 18), np.float32))
-    assert read(tmp_path / "b.h5", pdg=11)[1]["pdg"].tolist() == [11, 11]
+    assert read(tmp_path / "b.h5", pdg=22)[1]["pdg"].tolist() == [22, 22]
+    with pytest.raises(ConfigError, match=r"found pdg 22, expected 11 by --pdg; leave --pdg"):
+        read(tmp_path / "b.h5", pdg=11)
 
 
 def broken(tmp_path: Path):

@@ -1,9 +1,12 @@
+import pickle
+
 import numpy as np
 import pytest
 
 from caloforge.data import ShowerWriter
 from caloforge.data.sample import sample_path
 from caloforge.errors import ConfigError, DataFormatError, GeometryError
+from caloforge.formats.format import ReadOptions
 from caloforge.formats.registry import (
     FORMATS,
     format_for,
@@ -58,7 +61,10 @@ class TestFormats:
     def test_missing_file_and_empty_folder(self, tmp_path):
         with pytest.raises(DataFormatError, match="found no such file"):
             recognised(tmp_path / "x.h5")
-        with pytest.raises(DataFormatError, match="found a folder without showers"):
+        with pytest.raises(DataFormatError, match=r"without showers, .*two npz files or O2's"):
+            recognised(tmp_path)
+        (tmp_path / "showers.npz").touch()
+        with pytest.raises(DataFormatError, match=r"'showers.npz' in it is empty"):
             recognised(tmp_path)
 
     def test_names_and_endings(self):
@@ -133,6 +139,25 @@ class TestOpenShowers:
     def test_samples_have_names(self):
         with open_showers(["zp-test"]) as source:
             assert source.n_showers == 600
+
+    @pytest.mark.parametrize("pdg", [0, 999999, 5555555, -22000])
+    def test_a_kind_that_is_no_particle_is_refused(self, pdg):
+        options = ReadOptions(pdg=pdg)
+        with (
+            pytest.raises(ConfigError, match=rf"pdg {pdg}: found no such particle"),
+            open_showers(["zn-test"], options=options),
+        ):
+            pass
+
+    @pytest.mark.parametrize("name", ["root", "parquet", "caloforge", "o2-text", "alice-npz"])
+    def test_a_pickle_remains_one_whatever_it_is_taken_for(self, tmp_path, name):
+        path = tmp_path / "x.h5"
+        path.write_bytes(pickle.dumps({"showers": [1, 2, 3]}))
+        with (
+            pytest.raises(DataFormatError, match="found a pickle of Python"),
+            open_showers([path], name),
+        ):
+            pass
 
     def test_nothing_and_twice_the_same_are_refused(self, tmp_path, toy_grid, toy_sample):
         path = write(tmp_path / "a.h5", toy_sample(toy_grid, 5))

@@ -87,10 +87,19 @@ class TestColumns:
         assert worked_out(columns)["x_cm"] == pytest.approx(0.2)
         assert worked_out(columns, {"vx": [3.0]})["x_cm"] == pytest.approx(0.3)
 
-    def test_kind_of_the_command_line_wins(self):
+    def test_kind_of_the_command_line(self):
         columns = {**POSITION, "energy_gev": 1, **dict.fromkeys(MOMENTUM, 0)}
-        table = worked_out(columns, {"pdg": [11]}, pdg=22)
-        assert table["pdg"] == 22
+        assert worked_out(columns, pdg=22)["pdg"] == 22
+        assert worked_out({**columns, "pdg": 11}, pdg=22)["pdg"] == 22  # of the mapping
+        assert worked_out(columns, {"pdg": [22]}, pdg=22)["pdg"] == 22
+        assert worked_out(columns, {"pdg": [0]}, pdg=22)["pdg"] == 22
+        with pytest.raises(ConfigError, match=r"a.root: .*found pdg 11, expected 22 by --pdg"):
+            worked_out(columns, {"pdg": [11]}, pdg=22)
+
+    def test_text_is_named(self):
+        mapping = parse_mapping({"columns": POSITION}, source="m.toml")
+        with pytest.raises(DataFormatError, match="; 'energy_gev' is there as text"):
+            ColumnPlan(mapping, ["pdg"], pdg=None, source="a", others={"energy_gev": "text"})
 
     def test_thirds_of_a_charge(self):
         columns = {**POSITION, "pdg": 2212, "energy_gev": 1, **dict.fromkeys(MOMENTUM, 0)}

@@ -24,6 +24,7 @@ def test_good_showers_have_no_fault(piece, toy_grid):
         (-2.0, "negative cells", "-2 at cell 5"),
         (np.nan, "cells that are not finite", "nan at cell 5"),
         (np.inf, "cells that are not finite", "inf at cell 5"),
+        (2.0**32, "cells above 4294967295", "4.29497e+09 at cell 5"),
         (0.5, "cells that are not integers", "0.5 at cell 5"),
     ],
 )
@@ -54,6 +55,22 @@ def test_particles(piece, toy_grid, name, value, reason):
 def test_energies_need_not_be_integers(toy_cylinder, toy_sample):
     sample = toy_sample(toy_cylinder, 3)
     assert faults(Piece(sample.particles.columns, None, sample.showers), toy_cylinder) == []
+
+
+def test_energies_beyond_float32(toy_cylinder, toy_sample):
+    sample = toy_sample(toy_cylinder, 3)
+    cells = sample.showers.astype(np.float64)
+    cells[2, 1] = 1e300
+    (fault,) = faults(Piece(sample.particles.columns, None, cells), toy_cylinder)
+    assert fault.reason == "cells above 3.402823466e+38"
+    assert np.flatnonzero(fault.rows).tolist() == [2]
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.uint64, np.int64, np.float32])
+def test_the_largest_count(piece, toy_grid, dtype):
+    cells = piece.showers.astype(dtype)
+    cells[4, 3] = 2**32 - 257  # as float32 has it
+    assert faults(piece._replace(showers=cells), toy_grid) == []
 
 
 def test_shape_and_type(piece, toy_grid):

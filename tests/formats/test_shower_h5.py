@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from caloforge.data import ShowerWriter
-from caloforge.errors import DataFormatError
+from caloforge.errors import ConfigError, DataFormatError, GeometryError
 from caloforge.formats.conversion import convert
 from caloforge.formats.format import LargeCountError, ReadOptions, WriteOptions
 from caloforge.formats.shower_h5 import FORMAT
@@ -52,13 +52,34 @@ class TestReading:
     def test_given_geometry_takes_the_place_of_the_file_s(self, path, tmp_path):
         (tmp_path / "other.toml").write_text(
             'name = "other"\nkind = "grid"\n[response]\nunit = "photons"\ncounts = true\n'
-            "[grid]\ncells = [4, 6]\n"
+            "[grid]\ncells = [6, 4]\npitch_cm = [0.5, 0.5]\n"
         )
         source, _ = read(path, geometry=str(tmp_path / "other.toml"))
-        assert source.geometry.layout.cells == (4, 6)
+        assert source.geometry.layout.pitch_cm == (0.5, 0.5)
         assert source.conversions == ("geometry 'toy-grid' replaced by 'other'",)
-        with pytest.raises(DataFormatError, match=r"expected \(n, 1936\) for geometry 'zn'"):
+        with pytest.raises(
+            GeometryError, match=r"the file is of detector 'toy-grid' .*leave --geometry out"
+        ):
             read(path, geometry="zn")
+
+    def test_kind_that_differs_is_refused(self, path):
+        with h5py.File(path, "r+") as file:
+            file["pdg"][:] = 2112
+        assert (read(path, pdg=2112)[1][0].columns["pdg"] == 2112).all()
+        with pytest.raises(
+            ConfigError, match=r"toy.h5: .*found pdg 2112, expected 22 by --pdg"
+        ):
+            read(path, pdg=22)
+
+    def test_half_precision_is_silent_and_right(self, path, tmp_path):
+        with h5py.File(path, "r+") as file:
+            cells = file["showers"][:].astype(np.float16)
+            del file["showers"]
+            file["showers"] = cells
+        convert([path], tmp_path / "b.h5")  # warnings are errors here
+        with h5py.File(tmp_path / "b.h5") as file:
+            np.testing.assert_array_equal(file["showers"][:], cells)
+            assert file["showers"].dtype == np.uint16
 
     def test_missing_showers(self, path):
         with h5py.File(path, "r+") as file:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from caloforge.formats.conversion import Report
 
 
+# Share of unusable showers that are more than a few failed jobs.
+_MANY = 0.01
+
+
 def _show_formats(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     """List the formats, and end."""
     if not value or ctx.resilient_parsing:
@@ -33,7 +37,7 @@ def _show_formats(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True)
-@output_option("File to be written (for alice-npz a folder).")
+@output_option("File to be written (for alice-npz a folder), in a folder that is there.")
 @click.option("--from", "from_format", metavar="FORMAT", help="Format of the inputs.")
 @click.option("--to", "to_format", metavar="FORMAT", help="Format of the output.")
 @click.option(
@@ -139,29 +143,52 @@ def _selection(
 ) -> Selection:
     """Collect what is to be kept."""
     from caloforge.data.splits.selection import Selection
+    from caloforge.errors import ConfigError
 
-    names = tuple(name.strip() for name in kinds.split(",") if name.strip()) if kinds else ()
+    names = tuple(name.strip() for name in (kinds or "").split(",") if name.strip())
+    if kinds is not None and not names:
+        msg = f"--kinds: found no kind in '{kinds}', expected some, e.g. n,gamma; name them"
+        raise ConfigError(msg)
     return Selection(min_sum or 0.0, max_sum, energy, names)
 
 
 def _show(report: Report) -> None:
-    """Say what was done."""
+    """Say what was done; what should not be overlooked goes to stderr."""
     from caloforge.data.particles import kind_name
+    from caloforge.formats.format import WARNING
 
     kinds = ", ".join(
         f"{kind_name(pdg)} {n:,}"
         for pdg, n in sorted(report.kinds.items(), key=lambda k: -k[1])
     )
     click.echo(
-        f"{report.path}: {report.n_written:,} showers of '{report.geometry.name}' ({kinds}) in "
+        f"{report.path}: {_showers(report.n_written)} of '{report.geometry.name}' ({kinds}) in "
         f"{report.seconds:.1f} s, {report.rate:,.0f} showers/s"
     )
     for text in report.conversions:
-        click.echo(f"  {text}")
+        if not text.startswith(WARNING):
+            click.echo(f"  {text}")
     if report.n_unselected:
-        click.echo(f"  not selected: {report.n_unselected:,} showers")
+        click.echo(f"  not selected: {_showers(report.n_unselected)}")
+    share = report.n_skipped / max(report.n_read, 1)
+    most = sorted(report.skipped.items(), key=lambda item: -item[1])
     if report.n_skipped:
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in report.skipped.items())
-        click.echo(f"  skipped: {report.n_skipped:,} unusable showers ({reasons})")
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in most)
+        count = _showers(report.n_skipped, "unusable ")
+        click.echo(f"  skipped: {count}, {100 * share:.3g} % ({reasons})")
     if report.loses:
         click.echo(f"  format '{report.format}' does not keep: {report.loses}")
+    for text in report.conversions:
+        if text.startswith(WARNING):
+            click.echo(text, err=True)
+    if share > _MANY:
+        click.echo(
+            f"{WARNING}{100 * share:.3g} % of the showers were left out as unusable, most for "
+            f"{most[0][0]}; caloforge validate says more",
+            err=True,
+        )
+
+
+def _showers(n: int, adjective: str = "") -> str:
+    """Return a number of showers in words."""
+    return f"{n:,} {adjective}shower{'' if n == 1 else 's'}"

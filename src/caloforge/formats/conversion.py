@@ -135,12 +135,19 @@ def convert(
     sets = source_sets(inputs, format_name)
     files = [path for _, group in sets for path in group]
     output = Path(output)
-    if output.exists() and any(
-        output.samefile(place) for path in files for place in (path, path.parent)
-    ):
-        msg = f"{output}: is both input and output; give the output another name"
-        raise ConfigError(msg)
+    options = options or ReadOptions()
     formats = list(dict.fromkeys(row.name for row, _ in sets))
+    mappings = tuple(path for path in (options.mapping, write_mapping) if path is not None)
+    if mappings and not any(row.mapped for row in (target, *(row for row, _ in sets))):
+        msg = (
+            f"{mappings[0]}: {' and '.join(dict.fromkeys([*formats, target.name]))} have no "
+            "columns to be named, expected no mapping; leave --mapping out"
+        )
+        raise ConfigError(msg)
+    named = [*files, *mappings, *([Path(options.geometry)] if options.geometry else [])]
+    _check_place(output, *named, *(path.parent for path in files if output.is_dir()))
+    if binning is not None:
+        _check_place(binning, output, *named)
     with (
         open_showers(files, format_name, options) as source,
         Fingerprints(files) as fingerprints,
@@ -222,6 +229,8 @@ class _Job:
     def _write(self, piece: Piece, sink: ShowerSink, report: Report) -> None:
         """Check, select, number and write one piece."""
         geometry = self.source.geometry
+        if piece.showers.dtype == np.float16:  # too small for sums and limits
+            piece = piece._replace(showers=piece.showers.astype(np.float32))
         check_shape(piece, geometry, source=self.where)
         check_names(piece.columns, source=self.where)
         good = self._good(piece, report)
@@ -289,10 +298,11 @@ class _Job:
                 raise DataFormatError(msg)
         if report.n_written == 0:
             chosen = f", selection {self.selection.text()}" if self.selection else ""
+            cure = "choose other limits" if self.selection else "validate says what is wrong"
             msg = (
                 f"{self.where}: found no shower to write (read {report.n_read}, unusable "
                 f"{report.n_skipped}, not selected {report.n_unselected}{chosen}), expected at "
-                "least one; choose other limits"
+                f"least one; {cure}"
             )
             raise DataFormatError(msg)
 
@@ -313,6 +323,15 @@ class _Job:
             "source": dict(self.source.provenance),
         }
         return always | {key: value for key, value in if_any.items() if value}
+
+
+def _check_place(output: Path, *others: Path) -> None:
+    """Refuse to write where something is read or written already."""
+    for other in others:
+        same = output.samefile(other) if output.exists() and other.exists() else False
+        if same or output.resolve() == other.resolve():
+            msg = f"{output}: is named as an output and once more; give the output another name"
+            raise ConfigError(msg)
 
 
 def _threshold(value: float | str | None, geometry: DetectorGeometry) -> float:

@@ -147,6 +147,7 @@ class Format:
         write: Creates a file, in a ``with`` statement at whose end it appears, whole; ``None``
             if it cannot be written. Raises DataFormatError if the geometry does not fit.
         loses: What a file that is written here does not keep, ``""`` if it keeps everything.
+        mapped: Whether a mapping names its branches or columns.
     """
 
     name: str
@@ -160,3 +161,4 @@ class Format:
     ) = None
     group: Callable[[Sequence[Path]], list[tuple[Path, ...]]] | None = None
     loses: str = ""
+    mapped: bool = False

@@ -14,6 +14,7 @@ from caloforge.formats.chain import ChainedSource
 from caloforge.formats.challenge import calochallenge
 from caloforge.formats.damage import UNREADABLE, damage
 from caloforge.formats.format import Format, ReadOptions, ShowerSource
+from caloforge.formats.kinds import check_known
 from caloforge.formats.npz import alice
 from caloforge.formats.o2 import text
 from caloforge.formats.parquet import table
@@ -66,7 +67,12 @@ def recognised(path: str | Path) -> Format:
         except UNREADABLE:
             continue  # damaged; what it looks like is said below
     if path.is_dir():
-        msg = f"{path}: found a folder without showers, expected files; name those in it"
+        empty = [file.name for file in sorted(path.iterdir()) if _is_empty(file)]
+        what = f" ('{empty[0]}' in it is empty)" if empty else ""
+        msg = (
+            f"{path}: found a folder without showers{what}, expected ALICE's two npz files or "
+            "O2's text; name files of other formats one by one"
+        )
         raise DataFormatError(msg)
     what = _described(path)
     names = ", ".join(row.name for row in usable_formats())
@@ -147,6 +153,8 @@ def source_sets(
             raise ConfigError(msg)
         seen.add(path.resolve())
         row = named or recognised(path)
+        if pickles.FORMAT.recognise(path):
+            row = pickles.FORMAT  # whatever it is taken for
         of_format.setdefault(row.name, []).append(path)
     sets: list[tuple[Format, tuple[Path, ...]]] = []
     for name, members in of_format.items():
@@ -178,9 +186,10 @@ def open_showers(
     Raises:
         DataFormatError: If a file is unusable, or the sets differ in their unit.
         GeometryError: If the sets are of different detectors, or the geometry is unknown.
-        ConfigError: If the format is unknown.
+        ConfigError: If the format is unknown, or the kind that is said.
     """
     options = options or ReadOptions()
+    check_known(options.pdg)
     sets = source_sets(paths, format_name)
 
     def opener(k: int) -> AbstractContextManager[ShowerSource]:
@@ -193,6 +202,11 @@ def open_showers(
         else:
             names = [" + ".join(map(str, group)) for _, group in sets]
             yield ChainedSource.surveyed(names, opener)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether it is a file of no bytes."""
+    return path.is_file() and path.stat().st_size == 0
 
 
 def _described(path: Path) -> str:

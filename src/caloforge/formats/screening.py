@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from caloforge.geometry import DetectorGeometry
 
 
+_LARGEST_COUNT = float(np.iinfo(np.uint32).max)
+
+
 class Fault(NamedTuple):
     """Showers of a piece that share a fault.
 
@@ -64,10 +67,13 @@ def check_shape(piece: Piece, geometry: DetectorGeometry, *, source: str) -> Non
 def _cells(piece: Piece, geometry: DetectorGeometry) -> Iterator[Fault]:
     """Find cells that are not finite, negative or, in a detector that counts, no integers."""
     cells = piece.showers
-    if cells.dtype.kind == "u" or cells.size == 0:
+    if cells.size == 0:
         return
     # The minimum of an array with a NaN in it is NaN, so two passes tell that all is well.
     low, high = cells.min(), cells.max()
+    yield from _large(cells, float(high), geometry)
+    if cells.dtype.kind == "u":
+        return
     if not (low >= 0 and np.isfinite(high)):
         cure = "look for failed jobs"
         yield from _fault("cells that are not finite", cells, ~np.isfinite(cells), cure)
@@ -81,6 +87,17 @@ def _cells(piece: Piece, geometry: DetectorGeometry) -> Iterator[Fault]:
             "name the geometry of the file"
         )
         yield from _fault("cells that are not integers", cells, wrong, cure)
+
+
+def _large(cells: NDArray[Any], high: float, geometry: DetectorGeometry) -> Iterator[Fault]:
+    """Find cells that do not fit into the widest type of a shower file."""
+    limit = _LARGEST_COUNT if geometry.counts else float(np.finfo(np.float32).max)
+    if high <= limit or cells.dtype.itemsize < 4:  # the types of a shower file hold them
+        return
+    wide = cells.astype(np.float64) if cells.dtype.kind == "f" else cells
+    with np.errstate(invalid="ignore"):
+        wrong = np.isfinite(cells) & (wide > limit)
+    yield from _fault(f"cells above {limit:.10g}", cells, wrong, "look for failed jobs")
 
 
 def _particles(piece: Piece) -> Iterator[Fault]:

@@ -22,7 +22,7 @@ from caloforge.data.files.shower_format import (
     open_file,
 )
 from caloforge.data.files.shower_writer import ShowerWriter
-from caloforge.errors import DataFormatError, did_you_mean
+from caloforge.errors import DataFormatError, GeometryError, did_you_mean
 from caloforge.formats.challenge.binning_xml import named_geometry
 from caloforge.formats.damage import UNREADABLE, damage
 from caloforge.formats.format import (
@@ -35,7 +35,8 @@ from caloforge.formats.format import (
     WriteOptions,
 )
 from caloforge.formats.hdf5 import is_hdf5
-from caloforge.geometry import DetectorGeometry
+from caloforge.formats.kinds import said
+from caloforge.geometry import DetectorGeometry, GridLayout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,6 +57,7 @@ class _Source:
     geometry: DetectorGeometry
     provenance: Mapping[str, Any]
     threads: Threads
+    pdg: int | None
     conversions: tuple[str, ...] = ()
     columns: tuple[str, ...] = field(init=False)
     n_showers: int = field(init=False)
@@ -95,8 +97,11 @@ class _Source:
         for start in range(0, self.n_showers, size):
             rows = slice(start, min(start + size, self.n_showers))
             cpu = self._rows(CPU_SECONDS, rows) if CPU_SECONDS in self.file else None
+            columns = {name: self._rows(name, rows) for name in self.columns}
+            if "pdg" in columns:
+                columns["pdg"] = said(columns["pdg"], self.pdg, where=str(self.path))
             yield Piece(
-                columns={name: self._rows(name, rows) for name in self.columns},
+                columns=columns,
                 incident=self._rows(INCIDENT, rows) if INCIDENT in self.file else None,
                 showers=self._rows(SHOWERS, rows),
                 cpu_seconds=None if cpu is None else cpu.astype(np.float32, copy=False),
@@ -127,7 +132,7 @@ class _Sink:
         cpu_seconds: NDArray[np.float32] | None = None,
     ) -> None:
         """Write some showers; ask for wider integers if they do not fit."""
-        if self.largest and showers.size and showers.max() > self.largest:
+        if self.largest and showers.size and float(showers.max()) > self.largest:
             raise LargeCountError(_WIDER)
         self.writer.append(particles, showers, cpu_seconds)
 
@@ -159,16 +164,33 @@ def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSourc
         conversions: tuple[str, ...] = ()
         if options.geometry is not None:
             given = named_geometry(options.geometry)
+            if _shape(given) != _shape(geometry):
+                msg = (
+                    f"{path}: the file is of detector '{geometry.name}' ({geometry.n_cells} "
+                    f"cells in {geometry.unit}), found --geometry '{given.name}' "
+                    f"({given.n_cells} cells in {given.unit}); leave --geometry out"
+                )
+                raise GeometryError(msg)
             if given != geometry:
                 conversions = (f"geometry '{geometry.name}' replaced by '{given.name}'",)
             geometry = given
         threads = Threads()
         try:
             with damage(path):
-                source = _Source(path, file, geometry, provenance, threads, conversions)
+                source = _Source(
+                    path, file, geometry, provenance, threads, options.pdg, conversions
+                )
             yield source
         finally:
             threads.close()
+
+
+def _shape(geometry: DetectorGeometry) -> tuple[Any, ...]:
+    """Number and unit of the cells, without their sizes, which a user may correct."""
+    layout = geometry.layout
+    if isinstance(layout, GridLayout):
+        return geometry.unit, layout.cells
+    return geometry.unit, *(layer.shape for layer in layout.layers)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from caloforge.data.splits.partition import partition
 from caloforge.data.splits.split_record import SplitRecord, split_record
 from caloforge.data.transforms import CellFrame, FarLight
 from caloforge.nn import ShowerSpec
+from caloforge.training.origin import origin
 from caloforge.training.start import mean_shower
 from caloforge.training.streaming import streamed_sides
 
@@ -95,11 +96,7 @@ def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
             "loading": mode,
             **_order_of(train),
             **record.as_dict(),
-            "full simulation": {
-                key: value
-                for key, value in file.provenance.items()
-                if isinstance(value, (str, int, float))
-            },
+            "full simulation": origin(file.provenance),
         }
     if mode == "stream":
         give_back()

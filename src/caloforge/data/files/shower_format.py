@@ -56,7 +56,7 @@ def open_file(path: Path) -> h5py.File:
         if "truncated" in str(error):
             msg = f"{path}: the file is cut off; copy or make it again"
         elif not h5py.is_hdf5(path):
-            msg = f"{path}: not an HDF5 file, {what}"
+            msg = f"{path}: {_start_of(path)}, expected a shower file; {_cure(path)}"
         else:
             msg = f"{path}: the HDF5 file is damaged; copy or make it again"
         raise DataFormatError(msg) from error
@@ -67,6 +67,19 @@ def open_file(path: Path) -> h5py.File:
         file.close()
         raise
     return file
+
+
+def _start_of(path: Path) -> str:
+    """Say what a file is that is not HDF5."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    pickled = len(start) == 2 and start[0] == 0x80 and start[1] <= 5
+    return "is a pickle, which is never opened" if pickled else "not an HDF5 file"
+
+
+def _cure(path: Path) -> str:
+    """Say how a file of another program becomes one of ours."""
+    return f"turn it into a shower file: caloforge convert {path.name} -o showers.h5"
 
 
 def attribute(holder: h5py.HLObject, name: str) -> str:
@@ -86,7 +99,7 @@ def _check_version(path: Path, file: h5py.File) -> None:
         keys = ", ".join(list(file)[:5]) or "nothing"
         msg = (
             f"{path}: an HDF5 file of another program (it holds {keys}), expected attribute "
-            f"format = '{FORMAT}'; see docs/shower-file.md for the layout"
+            f"format = '{FORMAT}' (see docs/shower-file.md); {_cure(path)}"
         )
         raise DataFormatError(msg)
     version = file.attrs.get("version")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from caloforge.formats.mapping.names import CellRule
     from caloforge.geometry import DetectorGeometry
 
+_ALIKE = 9  # columns with the same name but for a number: more than components of a vector
+
 
 class Rows(NamedTuple):
     """Some rows of one branch.
@@ -250,6 +252,26 @@ def _spread(showers: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
     spread = np.full((len(rows), showers.shape[1]), np.nan, dtype=dtype)
     spread[rows] = showers
     return spread
+
+
+def one_column_a_cell(names: Sequence[str]) -> str:
+    """Say how to name cells that stand in a column each, ``""`` if there are none such.
+
+    Arguments:
+        names: All columns of a file.
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        stem = name.rstrip("0123456789")
+        if stem != name:
+            found.setdefault(stem, []).append(name)
+    most = max(found.values(), key=len, default=[])
+    if len(most) < _ALIKE:
+        return ""
+    return (
+        f"name all {len(most)} in their order in a mapping (--mapping): [cells] branch = "
+        f'["{most[0]}", "{most[1]}", ... "{most[-1]}"]'
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from caloforge.data.columns import PARTICLE_COLUMNS, RESERVED, check_names, is_storable
 from caloforge.errors import DataFormatError
+from caloforge.formats.kinds import said
 from caloforge.formats.mapping.names import MOMENTUM, SPECIAL, BranchMapping, ColumnRule
 from caloforge.formats.units import conversion
 
@@ -26,8 +28,9 @@ class ColumnPlan:
     Arguments:
         mapping: Names and units.
         branches: Branches of the file that hold one number a row.
-        pdg: Particle kind of all rows, in place of any that the file says.
+        pdg: Particle kind of all rows, if the file does not say it.
         source: The file, for messages.
+        others: What further branches hold, e.g. ``"text"``, for messages.
 
     Attributes:
         needed: Branches to be read.
@@ -39,18 +42,23 @@ class ColumnPlan:
     """
 
     def __init__(
-        self, mapping: BranchMapping, branches: Collection[str], *, pdg: int | None, source: str
+        self,
+        mapping: BranchMapping,
+        branches: Collection[str],
+        *,
+        pdg: int | None,
+        source: str,
+        others: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._mapping = mapping
+        self._mapping, self._pdg, self._source = mapping, pdg, source
         self._rules: dict[str, ColumnRule] = {}
         self.conversions: list[str] = []
         self.unstorable: list[str] = []
         missing = []
         for name in PARTICLE_COLUMNS:
-            if name == "pdg" and pdg is not None:
-                self._rules[name] = ColumnRule(value=pdg)
-                continue
             rule = _found(mapping.columns.get(name), name, branches)
+            if name == "pdg" and pdg is not None and (rule is None or not rule.branch):
+                rule = ColumnRule(value=pdg)
             if rule is None:
                 asked = mapping.columns.get(name, _NO_RULE)
                 missing.append((name, asked.branch or asked.kinetic or name))
@@ -70,7 +78,7 @@ class ColumnPlan:
             if rule.branch and rule.branch not in branches:
                 missing.append((f"[direction] {name}", rule.branch))
         if missing:
-            raise _missing(missing, mapping, branches, source)
+            raise _missing(missing, mapping, branches, source, others)
         self._add_others(branches)
         self.needed = self._needed()
         self._describe()
@@ -87,6 +95,9 @@ class ColumnPlan:
 
         Returns:
             Columns by name in our units, ``incident`` and ``cpu_seconds`` included if mapped.
+
+        Raises:
+            ConfigError: If the file is of another kind than ``pdg``.
         """
         done: dict[str, NDArray[Any]] = {}
         for name, rule in self._rules.items():
@@ -94,6 +105,7 @@ class ColumnPlan:
                 done[name] = self._convert(name, rule, branches[rule.branch])
             elif rule.value is not None:
                 done[name] = self._convert(name, rule, np.full(n, rule.value))
+        done["pdg"] = said(done["pdg"], self._pdg, where=self._source)
         for name, known in (("mass_mev", _mass_mev), ("charge_e", _charge_e)):
             if name not in done:
                 done[name] = _by_kind(done["pdg"], known)
@@ -209,6 +221,7 @@ def _missing(
     mapping: BranchMapping,
     branches: Collection[str],
     source: str,
+    others: Mapping[str, str],
 ) -> DataFormatError:
     """Say which columns nothing is known of, and what the file offers."""
     wanted = ", ".join(
@@ -216,6 +229,9 @@ def _missing(
     )
     offered = ", ".join(list(branches)[:20]) or "none"
     more = f" and {len(branches) - 20} more" if len(branches) > 20 else ""
+    for _, branch in missing:
+        if branch in others:
+            more += f"; '{branch}' is there as {others[branch]}"
     example = missing[0][0] if missing[0][0] in PARTICLE_COLUMNS else "x_cm"
     return DataFormatError(
         f"{source}: found no number for {wanted} by {mapping.source} (it holds {offered}"

@@ -21,6 +21,7 @@ from caloforge.formats.format import (
     ShowerSource,
     WriteOptions,
 )
+from caloforge.formats.kinds import said
 from caloforge.formats.mapping.whole import whole_numbers
 from caloforge.formats.npz.arrays import StoredArray, is_npz, stored_arrays
 from caloforge.formats.npz.folder import PARTICLES, RESPONSES, NpzFolder
@@ -73,7 +74,8 @@ class _Source:
     @property
     def conversions(self) -> tuple[str, ...]:
         """Units are ours already."""
-        return () if self.pdg is None else (f"pdg: {self.pdg} for all, as was said",)
+        told = self.arrays.particles.shape[1] == len(CONDITIONS) or "pdg" in self.arrays.single
+        return () if self.pdg is None or told else (f"pdg: {self.pdg} for all, as was said",)
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -95,8 +97,8 @@ class _Source:
             extra = {name: next(rows) for name, rows in single.items()}
             if "pdg" in extra:
                 columns["pdg"] = extra["pdg"]
-            if self.pdg is not None:
-                columns["pdg"] = np.full(len(table), self.pdg)
+            kinds = columns.get("pdg", np.zeros(len(table)))
+            columns["pdg"] = said(kinds, self.pdg, where=arrays.particles.where)
             cpu = extra.get("cpu_seconds")
             incident = extra.get("incident")
             if incident is not None:

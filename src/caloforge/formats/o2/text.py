@@ -301,4 +301,5 @@ FORMAT = Format(
     recognise=_recognise,
     read=_read,
     group=_group,
+    mapped=True,
 )

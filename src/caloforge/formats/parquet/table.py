@@ -12,7 +12,7 @@ import numpy as np
 
 from caloforge.errors import DataFormatError
 from caloforge.formats.format import Format, Piece
-from caloforge.formats.mapping.cells import CellPlan, Rows
+from caloforge.formats.mapping.cells import CellPlan, Rows, one_column_a_cell
 from caloforge.formats.mapping.columns import ColumnPlan
 from caloforge.formats.mapping.names import (
     BranchMapping,
@@ -91,6 +91,7 @@ class ParquetSource:
             [name for name in scalar if name not in taken],
             pdg=options.pdg,
             source=str(path),
+            others={f.name: _kind(f.type) for f in self._schema if f.name not in scalar},
         )
         self.conversions: tuple[str, ...] = ()
         self.geometry = self._found_geometry(options, note)
@@ -171,16 +172,19 @@ class ParquetSource:
         for name in (*rule.branch, *rule.index):
             if name not in names:
                 lists = [f.name for f in self._schema if list_depth(f.type) is not None]
-                hint = (
-                    f"its columns of lists are {', '.join(lists[:_MANY])}: name the one of the "
-                    "cells in a mapping (--mapping): [cells] branch = ..."
-                    if lists
-                    else "it holds no column of lists, which the cells of a shower would be"
-                )
+                hint = "it holds no column of lists, which the cells of a shower would be"
+                if lists:
+                    hint = (
+                        f"its columns of lists are {', '.join(lists[:_MANY])}: name the one of "
+                        "the cells in a mapping (--mapping): [cells] branch = ..."
+                    )
+                elif alike := one_column_a_cell(names):
+                    hint = f"it has one for each cell? {alike}"
                 msg = f"{self._path}: found no column '{name}' for the cells; {hint}"
                 raise DataFormatError(msg)
             found = self._schema.field(name).type
-            if list_depth(found) is None:
+            one_each = len(rule.branch) > 1 and name in rule.branch and numbers(found)
+            if list_depth(found) is None and not one_each:
                 msg = (
                     f"{self._path}: column '{name}' holds {found}, expected a list of numbers "
                     "in each row; name the column of the cells in a mapping (--mapping)"
@@ -221,6 +225,11 @@ class ParquetSource:
             as_rows(unnested(batch).column(name), where=str(self._path), start=0)[0].counts[0]
         )
         return [name for name in detector_names() if load_geometry(name).n_cells == count]
+
+
+def _kind(kind: Any) -> str:  # noqa: ANN401 - pyarrow has no types
+    """Name an Arrow type for people."""
+    return "text" if "string" in str(kind) else str(kind)
 
 
 def replaced(own: DetectorGeometry, given: DetectorGeometry) -> tuple[str, ...]:
@@ -311,4 +320,5 @@ FORMAT = Format(
     recognise=_recognise,
     read=_read,
     write=write,
+    mapped=True,
 )

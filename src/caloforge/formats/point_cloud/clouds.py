@@ -17,6 +17,7 @@ from caloforge.data.files.shower_format import attribute
 from caloforge.errors import DataFormatError
 from caloforge.formats.format import Format, Piece
 from caloforge.formats.hdf5 import is_hdf5, opened
+from caloforge.formats.kinds import said
 from caloforge.formats.mapping.columns import ColumnPlan
 from caloforge.formats.mapping.names import BranchMapping, ColumnRule
 from caloforge.formats.point_cloud.cells import Lost, PointCells
@@ -98,8 +99,6 @@ class PointCloudSource:
             texts.append("times of the points: left out")
         if not self._own:
             texts += ["energies: taken as total energies", *self._plan.conversions]
-        elif self._pdg is not None:
-            texts.append(f"pdg: {self._pdg} in all rows")
         return tuple(text for text in texts if text)
 
     def pieces(self, size: int) -> Iterator[Piece]:
@@ -146,8 +145,7 @@ class PointCloudSource:
         if self._own:
             group = self._file[GROUP]
             columns = {name: group[name][start:stop] for name in group}
-            if self._pdg is not None:
-                columns["pdg"] = np.full(n, self._pdg)
+            columns["pdg"] = said(columns["pdg"], self._pdg, where=str(self._path))
             incident = columns.pop("incident", None)
             return columns, incident, columns.pop("cpu_seconds", None)
         directions = self._rows("directions", start, stop).astype(np.float64)

@@ -12,7 +12,7 @@ import numpy as np
 from caloforge.errors import CaloforgeError, DataFormatError, MissingExtraError, did_you_mean
 from caloforge.formats.challenge.binning_xml import named_geometry
 from caloforge.formats.format import Format, Piece, ReadOptions, ShowerSource
-from caloforge.formats.mapping.cells import CellPlan, Rows
+from caloforge.formats.mapping.cells import CellPlan, Rows, one_column_a_cell
 from caloforge.formats.mapping.columns import ColumnPlan
 from caloforge.formats.mapping.names import (
     BranchMapping,
@@ -82,6 +82,11 @@ class RootSource:
             + [name for name in numbers if name in counters and name in self._asked()],
             pdg=options.pdg,
             source=self._where,
+            others={
+                name: _kind(branch)
+                for name, branch in self._branches.items()
+                if name not in numbers
+            },
         )
         self.geometry = self._found_geometry(options, note, cells)
         self._cells = CellPlan(cells, self.geometry, source=self._where)
@@ -170,7 +175,9 @@ class RootSource:
         for name in (*rule.branch, *rule.index):
             if name not in self._branches:
                 hint = did_you_mean(name, self._branches)
-                if self._mapping.source == BranchMapping.source:
+                if alike := one_column_a_cell(list(self._branches)):
+                    hint = f"it has one for each cell? {alike}"
+                elif self._mapping.source == BranchMapping.source:
                     hint = f"{hint}; name the cells' branch in a mapping (--mapping)"
                 msg = f"{self._where} has no branch '{name}' for the cells; {hint}"
                 raise DataFormatError(msg)
@@ -274,7 +281,10 @@ def _tree(path: Path, file: Any, mapping: BranchMapping) -> Any:  # noqa: ANN401
         kinds = ", ".join(sorted(set(classes.values()))[:5]) or "nothing"
         msg = f"{path}: found no tree (it holds {kinds}), expected one with a row a shower"
         if "ROOT::RNTuple" in classes.values():
-            msg += "; write the RNTuple as a TTree"
+            msg += (
+                "; write the RNTuple as a TTree, with uproot by file.mktree('showers', {...}) "
+                "and its extend, not by file['showers'] = {...}"
+            )
         raise DataFormatError(msg)
     if len(trees) > 1:
         msg = (
@@ -303,6 +313,12 @@ def _is_number(branch: Any) -> bool:  # noqa: ANN401
     return dtype.subdtype is None and dtype.kind in "iufb"
 
 
+def _kind(branch: Any) -> str:  # noqa: ANN401
+    """Name what a branch holds for people."""
+    name = branch.typename
+    return "text" if name in ("char*", "std::string", "TString") else str(name)
+
+
 def _recognise(path: Path) -> bool:
     """Whether a file starts as ROOT files do: the word, and a version below 2^24.
 
@@ -322,4 +338,5 @@ FORMAT = Format(
     recognise=_recognise,
     read=_read,
     write=write,
+    mapped=True,
 )

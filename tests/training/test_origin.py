@@ -1,0 +1,33 @@
+import json
+
+from caloforge.data import ShowerFile, load_sample
+from caloforge.data.splits.selection import Selection
+from caloforge.formats.conversion import convert
+from caloforge.training.origin import origin
+
+
+def test_origin_survives_two_conversions(tmp_path):
+    convert(["zn-test"], tmp_path / "zn.parquet", selection=Selection(min_sum=10.0))
+    convert([tmp_path / "zn.parquet"], tmp_path / "back.h5")
+    with ShowerFile(tmp_path / "back.h5") as file:
+        told = origin(file.provenance)
+    for key, value in load_sample("zn-test").provenance.items():
+        assert told[f"source.source.{key}"] == value
+    assert "Geant4" in told["source.source.simulation"]
+    assert "substituted" in told["source.source.run_data"]
+    assert told["source.selection.min_sum"] == 10
+    assert "source.selection.max_sum" not in told
+    assert str(told["inputs"]).startswith(f"{tmp_path / 'zn.parquet'} (SHA-256 ")
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_lists_are_one_text():
+    table = {
+        "conversions": ["E: MeV to GeV", "x: mm to cm"],
+        "none": [],
+        "empty": "",
+        "no": None,
+    }
+    assert origin(table) == {"conversions": "E: MeV to GeV; x: mm to cm"}
+    assert origin({"runs": list(range(25))})["runs"].endswith("; 18; 19; and 5 more")
+    assert origin({"a": [{"b": 1, "c": {"d": "e"}}]}) == {"a": "b 1, c.d e"}
