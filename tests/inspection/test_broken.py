@@ -247,6 +247,24 @@ def masses_in_gev(zn: Showers) -> None:
 
 
 @breaks(
+    {"kinematics": "error"},
+    "they are in GeV",
+)
+def masses_in_gev_where_energy_and_momentum_are_right(zn: Showers) -> None:
+    zn.columns["mass_mev"] /= 1000
+
+
+@breaks({"kinematics": "error"}, "masses are not those of the kind (first: 1879.13")
+def masses_of_another_kind_where_energy_and_momentum_are_right(zn: Showers) -> None:
+    zn.columns["mass_mev"] *= 2
+
+
+@breaks({"kinematics": "warning"}, "mass_mev is 0 throughout: fill it from the kind")
+def no_masses(zn: Showers) -> None:
+    zn.columns["mass_mev"] *= 0
+
+
+@breaks(
     {"kinematics": "error"}, "charges are not those of the kind (first: 3); they are in units"
 )
 def charges_in_thirds(zn: Showers) -> None:

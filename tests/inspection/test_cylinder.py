@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -82,6 +83,20 @@ def test_energies_in_mev_leave_too_little_in_the_cells(cylinder: Showers) -> Non
     inspection = cylinder.inspect()
     assert bad(inspection) == {"energy": "error"}
     assert "of the incident energy is in the cells" in texts(inspection, "energy")
+
+
+@pytest.mark.parametrize("name", ["cylinder", "another"])
+def test_energies_and_cells_both_in_tev(cylinder: Showers, name: str) -> None:
+    cylinder.geometry = replace(cylinder.geometry, name=name)
+    cylinder.showers = cylinder.showers / 1000
+    for column in ("energy_gev", "px_gev", "py_gev", "pz_gev", "mass_mev"):
+        cylinder.columns[column] /= 1000
+    inspection = cylinder.inspect()
+    found = bad(inspection)
+    assert found["energy"] == "warning"
+    words = "GeV in the median, and below 0.25 GeV" if name == "cylinder" else "below 0.05 GeV"
+    assert words in texts(inspection, "energy")
+    assert "the unit may be wrong" in texts(inspection, "energy")
 
 
 def test_cells_in_kev_hold_more_energy_than_there_was(cylinder: Showers) -> None:

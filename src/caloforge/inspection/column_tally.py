@@ -24,6 +24,10 @@ _MASS_FLOOR_MEV = 0.05
 _UNIT_TOLERANCE = 0.05
 
 
+BY_KIND = "mass of the kind"
+"""Reading of a row in which energy and momentum are right, and the mass is not."""
+
+
 class Kinematics:
     """How often each reading of energy, momentum and mass fits where the right one does not.
 
@@ -40,8 +44,13 @@ class Kinematics:
         self.residuals: list[float] = []
         self.judged = 0
 
-    def add(self, columns: dict[str, NDArray[np.float64]], start: int) -> None:
-        """Count a piece."""
+    def add(
+        self,
+        columns: dict[str, NDArray[np.float64]],
+        known_mass: NDArray[np.float64],
+        start: int,
+    ) -> None:
+        """Count a piece; ``known_mass`` is that of each kind in GeV, NaN if unknown."""
         energy, mass = columns["energy_gev"], columns["mass_mev"] / 1000
         momenta = [columns[f"p{axis}_gev"] for axis in "xyz"]
         p = np.hypot(np.hypot(momenta[0], momenta[1]), momenta[2])
@@ -65,7 +74,7 @@ class Kinematics:
             "energy in TeV": (e * 1000, q, m),
             "momentum in MeV/c": (e, q / 1000, m),
             "energy and momentum in MeV": (e / 1000, q / 1000, m),
-            "mass in GeV/c2": (e, q, m * 1000),
+            BY_KIND: (e, q, known_mass[off]),
         }
         for name, (e2, q2, m2) in readings.items():
             expected = np.hypot(q2, m2)
@@ -141,13 +150,13 @@ class ColumnTally:
         self.backwards.add(pz < 0, view.start, pz)
         whole = np.isfinite(pdg) & (pdg == np.floor(pdg)) & (np.abs(pdg) < 2**31)
         self.kind.add(np.isfinite(pdg) & (~whole | (pdg == 0)), view.start, pdg)
-        self.kinematics.add(columns, view.start)
-        self._species(columns, np.where(whole, pdg, 0).astype(np.int64), view.start)
+        mass = self._species(columns, np.where(whole, pdg, 0).astype(np.int64), view.start)
+        self.kinematics.add(columns, mass / 1000, view.start)
 
     def _species(
         self, columns: dict[str, NDArray[np.float64]], pdg: NDArray[np.int64], start: int
-    ) -> None:
-        """Compare mass and charge with those of the kind."""
+    ) -> NDArray[np.float64]:
+        """Compare mass and charge with those of the kind; return its mass in MeV."""
         kinds, where = np.unique(pdg, return_inverse=True)
         for kind in kinds.tolist():
             if kind not in self._known:
@@ -167,3 +176,4 @@ class ColumnTally:
         wrong = np.abs(found - charge) > _UNIT_TOLERANCE
         self.charge.add(wrong, start, found)
         self.thirds += int((wrong & (np.abs(found - 3 * charge) <= _UNIT_TOLERANCE)).sum())
+        return np.asarray(mass)

@@ -9,6 +9,7 @@ import numpy as np
 
 from caloforge.data import kind_name
 from caloforge.geometry import GridLayout
+from caloforge.inspection.checks.low_energy import judge_low
 from caloforge.inspection.finding import Check, Finding, some
 from caloforge.inspection.response_tally import TO_GEV
 
@@ -41,6 +42,7 @@ def _judge(evidence: Evidence) -> Iterator[Finding]:
     if not bins:
         yield Finding("not judged", "no shower has both an energy and a response")
         return
+    yield from judge_low(evidence)
     yield from _gained(evidence)
     yield from _scale(evidence, bins)
     yield from _trend(evidence)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.geometry import GridLayout
+from caloforge.inspection.column_tally import BY_KIND
 from caloforge.inspection.finding import Check, Finding, percent, some
 
 if TYPE_CHECKING:
@@ -31,11 +32,19 @@ def _kinematics(evidence: Evidence) -> Iterator[Finding]:
         return
     residual = float(np.median(found.residuals)) if found.residuals else 0.0
     kinetic = _KINETIC[0] < residual < _KINETIC[1]
+    # Masses first: where they are all that is wrong, energies are not to be touched.
+    by_mass = found.readings.get(BY_KIND, 0) > _EXPLAINS * found.off.count > 0
     reading = max(found.readings, key=lambda k: found.readings[k], default="")
     explained = found.readings.get(reading, 0) > _EXPLAINS * found.off.count > 0
     if kinetic:
         text = "energies are kinetic: each is below sqrt(p^2 + m^2) by its mass"
         yield Finding("error", text, max(found.off.count, 1), found.off.first or 0, _TOTAL)
+    elif by_mass and columns.mass.count:
+        text = (
+            f"{found.judged:,} energies agree with the momentum and the mass of the kind, "
+            "though not with mass_mev"
+        )
+        yield Finding("ok", text)
     elif found.off.count:
         what = f"; as {reading} they would agree" if explained else ""
         text = (
@@ -59,7 +68,10 @@ def _kinematics(evidence: Evidence) -> Iterator[Finding]:
             continue
         if share > _EXPLAINS * defect.count:
             text += f"; {what}"
-        yield Finding("error", text, defect.count, defect.first, "correct it, or the kind")
+            cure = f"multiply {column} by 1000" if column == "mass_mev" else "divide it by 3"
+        else:
+            cure = f"correct {column}, or the kind"
+        yield Finding("error", text, defect.count, defect.first, cure)
 
 
 def _face(evidence: Evidence) -> Iterator[Finding]:
