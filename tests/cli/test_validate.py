@@ -36,6 +36,20 @@ def test_clean_sample_is_ok() -> None:
     assert "WARNING" not in result.stdout
 
 
+def test_verdict_says_what_was_not_checked_and_what_it_takes(tmp_path: Path) -> None:
+    sample = load_sample("zn-test")
+    path = tmp_path / "one.h5"
+    with ShowerWriter(path, sample.geometry, provenance={}) as writer:
+        writer.append(sample.particles.select([0]), sample.showers[:1])
+    result = run(path)
+    assert result.exit_code == 0
+    verdict = " ".join(result.stdout.partition("Verdict: ")[2].split())
+    assert verdict.startswith("ok, but 2 checks were not made: Dead and hot cells (")
+    assert "for 95 % of them more than 58 showers are needed), Orientation (1 " in verdict
+    assert verdict.endswith("30 that vary are needed to compare them with the showers)")
+    assert json.loads(run(path, "--json").stdout)["not_judged"] == ["dead-cells", "orientation"]
+
+
 def test_errors_end_with_1_and_name_shower_and_cure(file: Path) -> None:
     with h5py.File(file, "r+") as broken:
         broken["energy_gev"][100:110] *= 1000

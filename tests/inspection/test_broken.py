@@ -366,6 +366,7 @@ def test_samples_pass(name: str, sample_of: Callable[[str], Showers]) -> None:
     inspection = sample_of(name).inspect()
     assert bad(inspection) == {}
     assert inspection.verdict == "ok"
+    assert {o.check.name for o in inspection.unmade} <= {"dead-cells", "orientation"}
 
 
 def test_one_particle_that_fills_the_file(zn: Showers) -> None:

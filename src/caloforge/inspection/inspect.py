@@ -42,6 +42,15 @@ class Inspection:
         found = {o.severity for o in self.outcomes}
         return "errors" if "error" in found else "warnings" if "warning" in found else "ok"
 
+    @property
+    def unmade(self) -> tuple[Outcome, ...]:
+        """Checks that could not be made, for want of showers or of columns."""
+        asked = self.evidence.other is not None
+        return tuple(
+            o for o in self.outcomes
+            if o.severity == "not judged" and (asked or o.check.name != "leak")
+        )  # fmt: skip
+
     def number(self, severity: str) -> int:
         """How many findings there are of a severity."""
         return sum(f.severity == severity for o in self.outcomes for f in o.findings)
@@ -58,6 +67,7 @@ class Inspection:
             "verdict": self.verdict,
             "errors": self.number("error"),
             "warnings": self.number("warning"),
+            "not_judged": [o.check.name for o in self.unmade],
             "checks": [o.as_dict() for o in self.outcomes],
             "caloforge": __version__,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from caloforge.inspection.finding import is_bad
+from caloforge.inspection.finding import is_bad, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,11 +35,13 @@ def lines(inspection: Inspection, width: int = 100) -> Iterator[str]:
             if bad:
                 yield from _folded(f"cure: {outcome.cure(finding)}", width)
     yield ""
-    yield verdict_line(inspection)
+    yield from textwrap.wrap(
+        verdict_line(inspection), width, subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 def verdict_line(inspection: Inspection) -> str:
-    """Say the verdict with the number of findings.
+    """Say the verdict with the number of findings, and what could not be checked and why.
 
     A file without any is ``"Verdict: ok"``.
     """
@@ -48,7 +50,12 @@ def verdict_line(inspection: Inspection) -> str:
         for name in ("error", "warning")
         if (number := inspection.number(name))
     ]
-    return f"Verdict: {inspection.verdict}" + (f" ({', '.join(counts)})" if counts else "")
+    line = f"Verdict: {inspection.verdict}" + (f" ({', '.join(counts)})" if counts else "")
+    unmade = inspection.unmade
+    if not unmade:
+        return line
+    reasons = ", ".join(f"{o.check.title} ({o.findings[0].text})" for o in unmade)
+    return f"{line}, but {some(len(unmade), 'check', 'was', 'were')} not made: {reasons}"
 
 
 def _folded(text: str, width: int) -> Iterator[str]:
