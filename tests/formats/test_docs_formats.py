@@ -45,7 +45,7 @@ def test_alice_npz():
 def test_calochallenge(capsys):
     run_example("calochallenge.md")
     assert "(600, 1) (600, 6480)" in capsys.readouterr().out
-    assert len(read_showers("back.h5")) == 600
+    assert len(read_showers("cylinder-from-challenge.h5")) == 600
 
 
 def test_index_runs_and_names_all_formats():

@@ -48,8 +48,8 @@ def test_the_page_of_root(tmp_path, monkeypatch):
         assert sentence in printed
     before, back, hits = (
         load_sample("zn-test"),
-        read_showers("back.h5"),
-        read_showers("hits.h5"),
+        read_showers("zn-from-root.h5"),
+        read_showers("hits-from-root.h5"),
     )
     np.testing.assert_array_equal(back.showers, before.showers)
     np.testing.assert_array_equal(hits.showers, before.showers)
@@ -71,10 +71,9 @@ def test_the_page_of_o2_text(tmp_path, monkeypatch):
     Path("momentum.toml").write_text(text)
     commands = "".join(blocks("o2-text.md", "console")).splitlines()
     for number, line in enumerate(commands):
-        Path("zn.h5").unlink(missing_ok=True)
         done = CliRunner().invoke(main, shlex.split(line)[2:])
         assert done.exit_code == 0, done.output
-        side, name = ("proton", "zp.h5") if number == 1 else ("neutron", "zn.h5")
+        side, name = ("proton" if number == 1 else "neutron"), line.split()[-1]
         np.testing.assert_array_equal(read_showers(name).showers, images[side].reshape(5, -1))
 
 

@@ -40,9 +40,9 @@ def test_parquet(tmp_path, monkeypatch) -> None:
     output = run_page("parquet.md")
     assert "energy_gev: MeV to GeV" in output
     assert "left out, as they hold no single numbers: run" in output
-    with ShowerFile("back.h5") as back, ShowerFile("hits.h5") as hits:
+    with ShowerFile("zn-from-parquet.h5") as back, ShowerFile("hits-from-parquet.h5") as hits:
         assert back.sha256() == hits.sha256()
-    with ShowerFile("theirs.h5") as theirs:
+    with ShowerFile("pictures.h5") as theirs:
         assert len(theirs) == 200
 
 
@@ -53,5 +53,17 @@ def test_showerdata(tmp_path, monkeypatch) -> None:
     assert re.search(
         r"points outside of all cells of 'cylinder': \d+ of 50000 left out", output
     )
-    with ShowerFile("cells.h5") as cells:
+    with ShowerFile("cylinder-from-clouds.h5") as cells:
         assert len(cells) == 100
+
+
+def test_pages_followed_in_one_folder_do_not_collide() -> None:
+    written: dict[str, str] = {}
+    for page in sorted(FORMATS.glob("*.md")):
+        outputs = re.findall(
+            r"^\$ caloforge convert .*-o (\S+)", page.read_text(), re.MULTILINE
+        )
+        for output in outputs:
+            assert output not in written, (page.name, written[output])
+            written[output] = page.name
+    assert len(written) > 10
