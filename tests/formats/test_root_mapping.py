@@ -124,6 +124,7 @@ class TestColumns:
         message = str(caught.value)
         assert "x_cm ('vx'), z_cm, px_gev" in message
         assert "it holds pdg, energy_gev, VX" in message
+        assert "did you mean 'VX' for vx?" in message
         assert "m.toml" in message
 
     def test_direction_that_is_not_in_the_file(self):

@@ -229,6 +229,13 @@ class TestBadFiles:
         with pytest.raises(DataFormatError, match=r"no number for x_cm, y_cm .*x_cm = "):
             read(path)
 
+    def test_a_misspelt_branch_is_offered(self, tmp_path):
+        table = columns(3) | {"cells": images(3)}
+        table["X_cm"] = table.pop("x_cm")
+        path = written(tmp_path / "a.root", {"t": table})
+        with pytest.raises(DataFormatError, match=r"did you mean 'X_cm' for x_cm\?;.*x_cm = "):
+            read(path)
+
     def test_cells_that_are_not_there(self, tmp_path):
         path = written(tmp_path / "a.root", {"t": {**columns(3), "cels": images(3)}})
         with pytest.raises(DataFormatError, match="'cells' for the cells; did you mean 'cels'"):

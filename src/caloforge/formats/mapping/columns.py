@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caloforge.data.columns import PARTICLE_COLUMNS, RESERVED, check_names, is_storable
+from caloforge.data.misspelling import likely_names
 from caloforge.errors import DataFormatError
 from caloforge.formats.kinds import said
 from caloforge.formats.mapping.names import MOMENTUM, SPECIAL, BranchMapping, ColumnRule
@@ -232,11 +233,14 @@ def _missing(
     for _, branch in missing:
         if branch in others:
             more += f"; '{branch}' is there as {others[branch]}"
+    likely = likely_names([branch for _, branch in missing], branches)
+    meant = ", ".join(f"'{there}' for {name}" for name, there in likely.items())
+    asked = f"; did you mean {meant}?" if meant else ""
     example = missing[0][0] if missing[0][0] in PARTICLE_COLUMNS else "x_cm"
     return DataFormatError(
         f"{source}: found no number for {wanted} by {mapping.source} (it holds {offered}"
-        f"{more}); in a mapping (--mapping), name the branch or give a number: [columns] "
-        f"{example} = ..."
+        f"{more}){asked}; in a mapping (--mapping), name the branch or give a number: "
+        f"[columns] {example} = ..."
     )
 
 
