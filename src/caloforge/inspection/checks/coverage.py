@@ -101,9 +101,10 @@ def _outliers(evidence: Evidence, name: str, values: NDArray[np.float64]) -> Ite
     value, row = min(far, key=lambda end: end[1])
     number = max(len(far), round(float(beyond.mean()) * evidence.n_showers))
     lowest, highest = (np.exp(v) if name == "energy_gev" else v for v in (low, high))
+    bulk = f"lie from {lowest:.6g} to {highest:.6g}" if width else f"are {lowest:.6g}"
     text = (
         f"{name} has {number:,} outliers (first of the extremes: {value:.6g} {unit_of(name)}; "
-        f"99 % lie from {lowest:.6g} to {highest:.6g})"
+        f"99 % {bulk})"
     )
     yield Finding("warning", text, number, row, "correct or leave out these showers")
 
