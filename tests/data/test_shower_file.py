@@ -285,6 +285,8 @@ class TestBadFiles:
         [
             (lambda b: b"", "the file is empty"),
             (lambda b: b"no HDF5", "not an HDF5 file"),
+            (lambda b: b"PAR1", "turn it into a shower file: caloforge convert /.*h5 -o"),
+            (lambda b: b"\x80\x04\x95no", "is a pickle, which is never opened; see docs"),
             (lambda b: b[:-100], "the file is cut off"),
             (lambda b: b[: len(b) // 2], "the file is cut off"),
             (lambda b: b[:40], "cut off|damaged"),

@@ -56,7 +56,7 @@ def open_file(path: Path) -> h5py.File:
         if "truncated" in str(error):
             msg = f"{path}: the file is cut off; copy or make it again"
         elif not h5py.is_hdf5(path):
-            msg = f"{path}: {_start_of(path)}, expected a shower file; {_cure(path)}"
+            msg = f"{path}: {_found(path)}"
         else:
             msg = f"{path}: the HDF5 file is damaged; copy or make it again"
         raise DataFormatError(msg) from error
@@ -69,17 +69,19 @@ def open_file(path: Path) -> h5py.File:
     return file
 
 
-def _start_of(path: Path) -> str:
-    """Say what a file is that is not HDF5."""
+def _found(path: Path) -> str:
+    """Say what a file is that is not HDF5, and what to do."""
     with path.open("rb") as file:
         start = file.read(2)
     pickled = len(start) == 2 and start[0] == 0x80 and start[1] <= 5
-    return "is a pickle, which is never opened" if pickled else "not an HDF5 file"
+    if pickled:
+        return "is a pickle, which is never opened; see docs/formats/pickles.md for the way out"
+    return f"not an HDF5 file, expected a shower file; {_cure(path)}"
 
 
 def _cure(path: Path) -> str:
     """Say how a file of another program becomes one of ours."""
-    return f"turn it into a shower file: caloforge convert {path.name} -o showers.h5"
+    return f"turn it into a shower file: caloforge convert {path} -o showers.h5"
 
 
 def attribute(holder: h5py.HLObject, name: str) -> str:
