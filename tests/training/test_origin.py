@@ -4,6 +4,7 @@ from caloforge.data import ShowerFile, load_sample
 from caloforge.data.splits.selection import Selection
 from caloforge.formats.conversion import convert
 from caloforge.training.origin import origin
+from caloforge.training.preparation import prepare
 
 
 def test_origin_survives_two_conversions(tmp_path):
@@ -19,6 +20,15 @@ def test_origin_survives_two_conversions(tmp_path):
     assert "source.selection.max_sum" not in told
     assert str(told["inputs"]).startswith(f"{tmp_path / 'zn.parquet'} (SHA-256 ")
     assert json.loads(json.dumps(told)) == told
+
+
+def test_a_bundle_keeps_the_origin_of_a_converted_file(tmp_path, grid_file, grid_run):
+    convert([grid_file], tmp_path / "a.parquet")
+    grid_file.unlink()
+    convert([tmp_path / "a.parquet"], grid_file)
+    told = prepare(grid_run()).data["full simulation"]
+    assert told["source.source.simulation"] == "toy"
+    assert told["converted_by"].startswith("caloforge")
 
 
 def test_lists_are_one_text():
