@@ -204,6 +204,12 @@ class TestReading:
             pieces(path, geometry=str(tmp_path / "g.toml"))
         with pytest.raises(ConfigError, match="pdg 5555555: found no such particle"):
             pieces(path, geometry=str(tmp_path / "g.toml"), pdg=5555555)
+        with h5py.File(path, "r+") as file:
+            file.attrs["pdg"] = 11
+        with pytest.raises(ConfigError, match="says its kinds itself, found pdg 11"):
+            pieces(path, geometry=str(tmp_path / "g.toml"), pdg=22)
+        with h5py.File(path, "r+") as file:
+            del file.attrs["pdg"]
         # Cells come in the unit of the geometry.
         _, parts = pieces(path, geometry=str(tmp_path / "g.toml"), pdg=22)
         np.testing.assert_allclose(parts[0].showers, 0.05)

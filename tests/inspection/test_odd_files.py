@@ -302,7 +302,7 @@ def test_empty_file_says_only_that(
     assert idle >= {"energy", "dead-cells", "orientation", "saturation"}
 
 
-@pytest.mark.parametrize("k", range(len(ODD)))
+@pytest.mark.parametrize("k", range(0, len(ODD), 3))
 def test_no_picture_falls_over(k: int, file_of: Callable[[DetectorGeometry], Showers]) -> None:
     name = list(ODD)[k]
     file = file_of(DETECTORS[("grid-2x1", "cylinder")[k % 2]]())

@@ -25,6 +25,7 @@ from caloforge.formats.format import (
     WriteOptions,
 )
 from caloforge.formats.hdf5 import is_hdf5, opened, row_blocks
+from caloforge.formats.kinds import said
 from caloforge.formats.units import Conversion, conversion
 from caloforge.geometry import CylinderLayout, DetectorGeometry, load_geometry
 from caloforge.output import SafeFile, new_file
@@ -243,8 +244,8 @@ def _detector(
     published_name, published_pdg = _PUBLISHED.get(n_cells, (None, None))
     pdg = options.pdg
     stored = file.attrs.get("pdg")
-    if pdg is None and isinstance(stored, np.integer | int):
-        pdg = int(stored)
+    if isinstance(stored, np.integer | int):
+        pdg = int(said(np.array([stored]), pdg, where=str(path))[0])
     if options.geometry is not None and options.geometry.lower().endswith(".xml"):
         geometry, in_xml = read_binning(options.geometry, pdg=options.pdg)
         pdg = in_xml if pdg is None else pdg
