@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.inspection.showers import Showers, bad, texts
@@ -77,7 +79,8 @@ def test_coarse_energies_are_alike_by_chance() -> None:
 def dim() -> Showers:
     """Photons from 2 MeV on in cells with a threshold of 1 MeV, sorted by energy."""
     rng, n = np.random.default_rng(0), 20_000
-    geometry = load_geometry("calochallenge-1-photons")
+    # Not by its name: the data published for that end at 256 MeV, and validate says so.
+    geometry = replace(load_geometry("calochallenge-1-photons"), name="mine")
     energy = np.sort(np.exp(rng.uniform(np.log(0.002), np.log(100), n)))
     showers = rng.dirichlet(np.full(368, 0.05), n) * energy[:, None] * 600
     showers[showers < 1] = 0
