@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import TYPE_CHECKING
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from caloforge import __version__
 from caloforge.output import new_file, new_folder
 from caloforge.report.style import data_uri, save
+from caloforge.report.template import page_template, shared_look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,18 +58,10 @@ def write_explanation(
 
 def render_page(explanation: Explanation) -> str:
     """Return the page of `write_explanation`."""
-    environment = Environment(
-        loader=PackageLoader("caloforge.explain"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("explain.html.j2").render(
+    return page_template("caloforge.explain", "explain.html.j2").render(
         explanation=explanation,
         # The look, and the switch between light and dark, are those of the report.
-        style=_verbatim("report.css"),
-        script=_verbatim("report.js"),
+        **shared_look(),
         uris={
             picture.name: data_uri(picture.figure)
             for part in explanation.sections
@@ -80,9 +69,3 @@ def render_page(explanation: Explanation) -> str:
         },
         version=__version__,
     )
-
-
-def _verbatim(name: str) -> Markup:
-    """Read a file of the report that goes into the page as it is: ours, nothing of a user."""
-    text = resources.files("caloforge.report") / "templates" / name
-    return Markup(text.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caloforge.data.files.foreign_bytes import refuse_foreign_bytes
-from caloforge.data.files.shower_format import CACHE_BYTES
+from caloforge.data.files.hdf5 import open_hdf5
 from caloforge.errors import DataFormatError
 
 if TYPE_CHECKING:
@@ -38,26 +38,11 @@ def opened(path: Path) -> Iterator[h5py.File]:
         DataFormatError: If it is missing, cut off, damaged, no HDF5, may not be read, or points
             to other files.
     """
-    import h5py
-
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        msg = f"{path}: found {found}, expected an HDF5 file; correct the path"
-        raise DataFormatError(msg)
-    try:
-        file = h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CACHE_BYTES)
-    except PermissionError as error:
-        msg = f"{path}: may not be read; ask its owner for permission"
-        raise DataFormatError(msg) from error
-    except (OSError, RuntimeError) as error:
-        if "truncated" in str(error):
-            msg = f"{path}: the file is cut off; copy or make it again"
-        elif not is_hdf5(path):
-            msg = f"{path}: not an HDF5 file, expected one; name its format with --from"
-        else:
-            msg = f"{path}: the HDF5 file is damaged; copy or make it again"
-        raise DataFormatError(msg) from error
-    with file:
+    with open_hdf5(
+        path,
+        expected="expected an HDF5 file; correct the path",
+        unknown=lambda _: "not an HDF5 file, expected one; name its format with --from",
+    ) as file:
         refuse_foreign_bytes(path, file)
         yield file
 

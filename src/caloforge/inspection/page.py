@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from caloforge import __version__
@@ -15,6 +13,7 @@ from caloforge.inspection.pictures import make_pictures
 from caloforge.inspection.table import verdict_line
 from caloforge.output import new_file, new_folder
 from caloforge.report.style import data_uri
+from caloforge.report.template import page_template, shared_look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,13 +54,6 @@ def write_inspection(
 
 def render_page(inspection: Inspection) -> str:
     """Return the page of `write_inspection`."""
-    environment = Environment(
-        loader=PackageLoader("caloforge.inspection"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     evidence = inspection.evidence
     about = {
         "file": evidence.source,
@@ -72,7 +64,7 @@ def render_page(inspection: Inspection) -> str:
         "incident particles": f"{len(evidence.identity.distinct):,} different ones",
         "in pictures": f"{len(evidence.sample.number):,} showers at equal distances",
     }
-    return environment.get_template("inspection.html.j2").render(
+    return page_template("caloforge.inspection", "inspection.html.j2").render(
         inspection=inspection,
         verdict=verdict_line(inspection),
         about={k: v for k, v in about.items() if v},
@@ -81,8 +73,7 @@ def render_page(inspection: Inspection) -> str:
         pictures=[(p, Markup(data_uri(p.figure))) for p in make_pictures(evidence)],
         version=__version__,
         # The look, and the switch between light and dark, are those of the report.
-        style=_verbatim("report.css"),
-        script=_verbatim("report.js"),
+        **shared_look(),
     )
 
 
@@ -92,9 +83,3 @@ def _flat(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str
             yield from _flat(value, f"{within}{key}.")
         else:
             yield f"{within}{key}", str(value)
-
-
-def _verbatim(name: str) -> Markup:
-    """Read a file of the report that goes into the page as it is: ours, nothing of a user."""
-    text = resources.files("caloforge.report") / "templates" / name
-    return Markup(text.read_text(encoding="utf-8"))

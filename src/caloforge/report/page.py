@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from caloforge import __version__
@@ -19,6 +18,7 @@ from caloforge.report.pictures import SECTIONS, Picture, make_pictures
 from caloforge.report.spreadsheet import csv_text
 from caloforge.report.style import colour, data_uri, save
 from caloforge.report.summary import summaries
+from caloforge.report.template import page_template, shared_look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,19 +109,12 @@ def _render(
     provenance: Mapping[str, Mapping[str, Any]],
 ) -> str:
     evaluation, comparison = content.evaluation, content.evaluation.comparison
-    environment = Environment(
-        loader=PackageLoader("caloforge.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     origins: dict[str, Mapping[str, Any]] = {"full simulation": evaluation.reference.provenance}
     origins |= {name: sample.provenance for name, sample in evaluation.generated.items()}
     origins |= provenance
     floor = comparison.floor
     made_of = {k: v for k, v in evaluation.provenance.items() if k not in {"files", "warnings"}}
-    return environment.get_template("report.html.j2").render(
+    return page_template("caloforge.report", "report.html.j2").render(
         comparison=comparison,
         outcome=content.outcome,
         title=evaluation.reference.geometry.title,
@@ -148,17 +141,8 @@ def _render(
         provenance={name: _flat(table) for name, table in origins.items() if table},
         seed=evaluation.seed,
         version=__version__,
-        style=_verbatim(environment, "report.css"),
-        script=_verbatim(environment, "report.js"),
+        **shared_look(),
     )
-
-
-def _verbatim(environment: Environment, name: str) -> Markup:
-    """Read a file of ours that goes into the page as it is."""
-    loader = environment.loader
-    if loader is None:
-        return Markup()
-    return Markup(loader.get_source(environment, name)[0])
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

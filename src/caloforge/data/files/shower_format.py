@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import h5py
-
 from caloforge.data.files.foreign_bytes import refuse_foreign_bytes
+from caloforge.data.files.hdf5 import open_hdf5
 from caloforge.errors import DataFormatError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import h5py
+
 FORMAT = "caloforge-showers"
 VERSION = 1
 SHOWERS, INCIDENT, CPU_SECONDS = "showers", "incident", "cpu_seconds"
-
-# Blocks that are written and read in one go. 16 MiB hold several chunks of every data set, so
-# that a chunk is compressed and expanded once even where requests end in its middle.
-CACHE_BYTES = 16 * 1024**2
 
 # Cells that are handled at a time where a file is gone through, at four bytes each: some copies
 # of them are made on the way, whatever the detector.
@@ -38,28 +35,10 @@ def open_file(path: Path) -> h5py.File:
             this version of caloforge, or points to other files.
     """
     what = "expected a shower file (see docs/shower-file.md)"
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        msg = f"{path}: found {found}, {what}"
-        raise DataFormatError(msg)
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         msg = f"{path}: the file is empty, {what}"
         raise DataFormatError(msg)
-    try:
-        # Locks fail on some network file systems, and a finished shower file never changes.
-        file = h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CACHE_BYTES)
-    except PermissionError as error:
-        msg = f"{path}: may not be read; ask its owner for permission"
-        raise DataFormatError(msg) from error
-    except (OSError, RuntimeError) as error:
-        # h5py's messages are the only place that tells one from the other.
-        if "truncated" in str(error):
-            msg = f"{path}: the file is cut off; copy or make it again"
-        elif not h5py.is_hdf5(path):
-            msg = f"{path}: {_found(path)}"
-        else:
-            msg = f"{path}: the HDF5 file is damaged; copy or make it again"
-        raise DataFormatError(msg) from error
+    file = open_hdf5(path, expected=what, unknown=_found)
     try:
         _check_version(path, file)
         refuse_foreign_bytes(path, file)

@@ -67,6 +67,16 @@ class CellRule:
     unit: str = ""
     order: str = "xy"
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the table ``[cells]`` of a mapping file."""
+        return {
+            "branch": list(self.branch),
+            "index": list(self.index),
+            "first_index": self.first_index,
+            "unit": self.unit,
+            "order": self.order,
+        }
+
 
 @dataclass(frozen=True)
 class BranchMapping:

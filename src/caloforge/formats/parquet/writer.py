@@ -239,20 +239,13 @@ class _Sink:
 
     def _as_read(self) -> dict[str, Any]:
         """Return the mapping with which the file can be read, as the content of a TOML file."""
-        cells = self._cells
         columns = {
             name: {"branch": rule.branch} | ({"unit": rule.unit} if rule.unit else {})
             for name, rule in self._mapping.columns.items()
             if rule.branch
         }
         return {
-            "cells": {
-                "branch": list(cells.branch),
-                "index": list(cells.index),
-                "first_index": cells.first_index,
-                "unit": cells.unit,
-                "order": cells.order,
-            },
+            "cells": self._cells.as_dict(),
             "columns": columns,
         }
 

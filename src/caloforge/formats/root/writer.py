@@ -235,16 +235,9 @@ class _Sink:
 
     def _note(self) -> dict[str, Any]:
         """Say how this file is to be read, as a mapping."""
-        rule = self._mapping.cells
         return {
             "tree": self._mapping.tree or _TREE,
-            "cells": {
-                "branch": list(rule.branch),
-                "index": list(rule.index),
-                "first_index": rule.first_index,
-                "unit": rule.unit,
-                "order": rule.order,
-            },
+            "cells": self._mapping.cells.as_dict(),
             "columns": {
                 name: {"branch": rule.branch, "unit": rule.unit}
                 for name, rule in self._mapping.columns.items()
