@@ -55,11 +55,13 @@ class Phase:
         name: Prefix of the logged terms, e.g. ``"discriminator"``.
         parameters: Returns the parameters that this phase alone may change.
         objective: Maps a batch and a random generator to the objective.
+        rate: Factor of the run's learning rate for this phase.
     """
 
     name: str
     parameters: Callable[[], Iterable[nn.Parameter]]
     objective: Callable[[ShowerBatch, torch.Generator], Objective]
+    rate: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from caloforge.errors import ConfigError
 from caloforge.geometry import load_geometry
 from caloforge.nn import RegionSums, ShowerSpec, cell_head
 from caloforge.nn.spec import regions_of
@@ -136,3 +139,58 @@ def test_gradient_of_drawn_sums_is_that_of_the_expectation() -> None:
     weights = torch.from_numpy(stats.poisson(20.0).pmf(counts))
     steps = (counts + 1.375).sqrt() - (counts + 0.375).sqrt()
     assert cells.grad.sum().item() == pytest.approx((weights * steps).sum().item(), rel=0.03)
+
+
+class TestBoundedCells:
+    @pytest.fixture
+    def head(self, toy_grid):
+        geometry = replace(toy_grid, counts=False, maximum=255.0)
+        return cell_head("bounded", ShowerSpec.of(geometry, 2))
+
+    def test_cells_stay_between_zero_and_the_maximum(self, head) -> None:
+        outputs = torch.linspace(-30, 30, 7).repeat(2, 1)
+        cells = head(outputs)
+        assert float(cells.min()) >= 0
+        assert float(cells.max()) <= 255
+        assert float(cells[0, 3]) == 127.5
+
+    def test_loss_is_the_squared_error_in_units_of_the_maximum(self, head, toy_grid) -> None:
+        n = toy_grid.n_cells
+        batch = observed(torch.full((2, n), 255.0))
+        assert float(head.loss(torch.zeros(2, n), batch)) == pytest.approx(n / 4)
+
+    def test_what_a_discriminator_sees_is_what_an_encoder_would(self, head) -> None:
+        outputs = torch.randn(3, 7)
+        torch.testing.assert_close(
+            head.seen(outputs, torch.Generator()), head.encoded(head(outputs))
+        )
+
+    def test_starts_at_the_mean(self, head) -> None:
+        head.mean.fill_(51.0)
+        torch.testing.assert_close(head(head.bias()), head.mean)
+
+    def test_needs_a_maximum(self, spec) -> None:
+        with pytest.raises(ConfigError, match="'bounded' for cells without a largest value"):
+            cell_head("bounded", spec)
+
+
+@pytest.mark.parametrize("name", ["poisson", "negative-binomial"])
+def test_a_discriminator_sees_drawn_counts_with_the_gradient_of_their_mean(
+    spec, toy_grid, name
+) -> None:
+    outputs, _ = drawn(toy_grid)
+    outputs.requires_grad_()
+    head = cell_head(name, spec).double()
+    seen = head.seen(outputs, torch.Generator().manual_seed(0))
+    counts = seen.detach().expm1()
+    torch.testing.assert_close(counts, counts.round())
+    (gradient,) = torch.autograd.grad(seen.sum(), outputs)
+    torch.testing.assert_close(gradient, outputs.detach().exp() / (1 + counts))
+
+
+def test_a_discriminator_sees_no_negative_values_but_their_gradient(spec, toy_grid) -> None:
+    outputs = torch.tensor([[-1.0, 2.0]], requires_grad=True)
+    seen = cell_head("log1p", spec).seen(outputs, torch.Generator())
+    assert seen.tolist() == [[0.0, 2.0]]
+    (gradient,) = torch.autograd.grad(seen.sum(), outputs)
+    torch.testing.assert_close(gradient, torch.tensor([[0.2, 1.0]]))

@@ -44,6 +44,8 @@ class DetectorGeometry:
         conventions: Channels under each named convention; a cylinder has none of its own, its
             channels are its layers.
         front_face_z_cm: Position of the front face along the beam, in cm, if known.
+        maximum: Largest value that a cell can have, in the detector's unit: images are bounded,
+            calorimeters are not (``None``).
     """
 
     name: str
@@ -53,6 +55,7 @@ class DetectorGeometry:
     counts: bool
     conventions: Mapping[str, tuple[Channel, ...]] = field(default_factory=dict)
     front_face_z_cm: float | None = None
+    maximum: float | None = None
 
     @property
     def kind(self) -> str:
@@ -127,6 +130,8 @@ class DetectorGeometry:
         if self.front_face_z_cm is not None:
             table["front_face_z_cm"] = self.front_face_z_cm
         table["response"] = {"unit": self.unit, "counts": self.counts}
+        if self.maximum is not None:
+            table["response"]["maximum"] = self.maximum
         table["grid" if self.kind == "grid" else "layers"] = self.layout.as_dict()
         if self.conventions:
             table["channels"] = {
@@ -171,6 +176,7 @@ class DetectorGeometry:
                     for name, channels in table.get("channels", {}).items()
                 },
                 front_face_z_cm=table.get("front_face_z_cm"),
+                maximum=_maximum(table["response"]),
             )
             for name in geometry.convention_names:
                 geometry.channels(name)
@@ -198,6 +204,17 @@ class DetectorGeometry:
             msg = f"{source}: the geometry is not valid JSON ({error})"
             raise GeometryError(msg) from error
         return cls.from_dict(table, source=source)
+
+
+def _maximum(response: Mapping[str, Any]) -> float | None:
+    """Largest value of a cell, if there is one."""
+    if "maximum" not in response:
+        return None
+    maximum = float(response["maximum"])
+    if not 0 < maximum < float("inf"):
+        msg = f"[response] maximum: found {maximum}, expected a number above 0; or leave it out"
+        raise GeometryError(msg)
+    return maximum
 
 
 def detector_names() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from caloforge.nn.cells import CELL_HEADS, CellHead, Log1pCells, PoissonCells, cell_head
 from caloforge.nn.coders import NoiseGenerator, make_decoder, make_encoder
+from caloforge.nn.discriminator import make_discriminator
 from caloforge.nn.mlp import MLP
 from caloforge.nn.regions import RegionSums
 from caloforge.nn.spec import MeanShower, ShowerSpec
@@ -18,5 +19,6 @@ __all__ = [
     "ShowerSpec",
     "cell_head",
     "make_decoder",
+    "make_discriminator",
     "make_encoder",
 ]

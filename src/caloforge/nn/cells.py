@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
 
 from caloforge.errors import ConfigError
 from caloforge.types import CellLaw
@@ -41,6 +42,10 @@ class CellHead(Protocol):
 
     def encoded(self, showers: Tensor) -> Tensor:
         """Showers as an encoder or discriminator sees them, ``(batch, cell)``."""
+        ...
+
+    def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
+        """A decoder's outputs as `encoded` showers, counts drawn, with a gradient."""
         ...
 
     def bias(self) -> Tensor:
@@ -86,6 +91,13 @@ class PoissonCells(nn.Module):
     def encoded(self, showers: Tensor) -> Tensor:
         """Logarithm of one plus the counts."""
         return torch.log1p(showers)
+
+    def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
+        """Logarithm of one plus drawn counts; the gradient takes a count for its mean."""
+        means = self(outputs)
+        with torch.no_grad():
+            noise = self.law().draw_sums(means, rng) - means
+        return torch.log1p((means + noise).clamp_min(0))
 
     def bias(self) -> Tensor:
         """Logarithm of the mean shower."""
@@ -167,19 +179,77 @@ class Log1pCells(nn.Module):
         """Logarithm of one plus the cells over their scale."""
         return torch.log1p(showers / self.get_buffer("scale"))
 
+    def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
+        """Outputs, negative ones as 0; those keep a fifth of their gradient."""
+        del rng
+        leak = leaky_relu(outputs, 0.2)
+        return outputs.detach().clamp_min(0.0) + leak - leak.detach()
+
     def bias(self) -> Tensor:
         """Encoded mean shower."""
         return self.encoded(self.get_buffer("mean"))
 
 
-CELL_HEADS: Mapping[str, Callable[[ShowerSpec], PoissonCells | Log1pCells]] = {
+class BoundedCells(nn.Module):
+    r"""Cells lie between 0 and a largest value, as the grey values of an image.
+
+    Outputs are logits :math:`o`; cells are :math:`m\, \sigma(o)` with the geometry's maximum
+    :math:`m`. The loss is the squared error of cells over :math:`m`.
+
+    Arguments:
+        spec: Sizes, the mean image and the maximum.
+    """
+
+    def __init__(self, spec: ShowerSpec) -> None:
+        super().__init__()
+        if spec.maximum is None:
+            msg = (
+                "model.cells: found 'bounded' for cells without a largest value, expected "
+                "'log1p' or a law of counts; or give the geometry a maximum under [response]"
+            )
+            raise ConfigError(msg)
+        self.maximum = spec.maximum
+        self.register_buffer("mean", spec.mean.clone(), persistent=False)
+
+    def law(self) -> CellLaw:
+        """Values are rounded without bias."""
+        return CellLaw("rounding")
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Value of each cell."""
+        return self.maximum * outputs.sigmoid()
+
+    def loss(self, outputs: Tensor, batch: ShowerBatch) -> Tensor:
+        """Squared error over the maximum's square, summed over near cells, mean over batch."""
+        error = (outputs.sigmoid() - self.encoded(batch.showers)) * batch.near
+        return error.square().sum(dim=1).mean()
+
+    def encoded(self, showers: Tensor) -> Tensor:
+        """Cells over their maximum."""
+        return showers / self.maximum
+
+    def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
+        """Cells over their maximum."""
+        del rng
+        return outputs.sigmoid()
+
+    def bias(self) -> Tensor:
+        """Logits of the mean image, not below one in a thousand of the maximum."""
+        mean: Tensor = self.get_buffer("mean")
+        return torch.logit(mean / self.maximum, eps=1e-3)
+
+
+AnyCells = PoissonCells | Log1pCells | BoundedCells
+
+CELL_HEADS: Mapping[str, Callable[[ShowerSpec], AnyCells]] = {
     "poisson": PoissonCells,
     "negative-binomial": NegativeBinomialCells,
     "log1p": Log1pCells,
+    "bounded": BoundedCells,
 }
 
 
-def cell_head(name: str, spec: ShowerSpec) -> PoissonCells | Log1pCells:
+def cell_head(name: str, spec: ShowerSpec) -> AnyCells:
     """Make the cell head of that name.
 
     Raises:

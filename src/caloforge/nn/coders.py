@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from caloforge.errors import ConfigError
 from caloforge.nn.conv import ConvDecoder, ConvEncoder
 from caloforge.nn.mlp import MLP
+from caloforge.nn.upsampling import UpsamplingDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from caloforge.nn.spec import ShowerSpec
 
-NETWORKS = ("mlp", "conv")
+NETWORKS = ("mlp", "conv", "upsampling")
 
 
 class DenseEncoder(nn.Module):
@@ -92,8 +93,8 @@ def check_network(network: str, spec: ShowerSpec) -> None:
     if network not in NETWORKS:
         msg = f"model.network: found '{network}', expected one of {', '.join(NETWORKS)}"
         raise ConfigError(msg)
-    if network == "conv" and spec.grid is None:
-        msg = "model.network: found 'conv' for a detector that is no grid; use 'mlp'"
+    if network != "mlp" and spec.grid is None:
+        msg = f"model.network: found '{network}' for a detector that is no grid; use 'mlp'"
         raise ConfigError(msg)
 
 
@@ -103,7 +104,7 @@ def make_encoder(
     """Make an encoder ``(showers, conditions or None) -> (batch, outputs)``.
 
     Arguments:
-        network: ``"mlp"`` or ``"conv"``.
+        network: ``"mlp"``; any other is convolutional.
         spec: Sizes of showers and conditions.
         widths: Units of the hidden layers, or channels of the convolutions.
         conditioned: Whether it sees the condition.
@@ -111,27 +112,30 @@ def make_encoder(
     """
     check_network(network, spec)
     condition_dim = spec.condition_dim if conditioned else 0
-    if network == "conv" and spec.grid is not None:
+    if network != "mlp" and spec.grid is not None:
         return ConvEncoder(spec.grid, widths, condition_dim, outputs)
     return DenseEncoder(spec.n_cells, widths, condition_dim, outputs)
 
 
 def make_decoder(
     network: str, spec: ShowerSpec, widths: Sequence[int], *, inputs: int, bias: Tensor
-) -> MLP | ConvDecoder:
+) -> MLP | ConvDecoder | UpsamplingDecoder:
     """Make a decoder ``(batch, inputs) -> (batch, cell)``.
 
     Arguments:
-        network: ``"mlp"`` or ``"conv"``.
+        network: ``"mlp"``, ``"conv"`` or ``"upsampling"``.
         spec: Sizes of showers and conditions.
         widths: Units of the hidden layers; for ``"conv"`` those of the dense layer, then the
-            channels before each transposed convolution.
+            channels before each transposed convolution; for ``"upsampling"`` the same, then
+            those before the last convolution.
         inputs: Length of code and condition together.
         bias: Outputs at the start of training, ``(cell,)``; used by ``"mlp"``.
     """
     check_network(network, spec)
     if network == "conv" and spec.grid is not None:
         return ConvDecoder(inputs, widths[0], widths[1:], spec.grid)
+    if network == "upsampling" and spec.grid is not None:
+        return UpsamplingDecoder(inputs, widths[0], widths[1:], spec.grid)
     mlp = MLP((inputs, *widths, spec.n_cells))
     with torch.no_grad():
         mlp.last.weight.mul_(0.1)

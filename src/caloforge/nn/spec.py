@@ -66,6 +66,7 @@ class ShowerSpec:
         mean: Mean training shower in the model's frame of cells, ``(cell,)``; zeros when the
             weights are about to be loaded.
         regions: Coarse region of each cell, ``(cell,)``: see `regions_of`.
+        maximum: Largest value that a cell can have, if there is one.
     """
 
     n_cells: int
@@ -75,6 +76,7 @@ class ShowerSpec:
     cell_scale: float
     mean: Tensor
     regions: Tensor
+    maximum: float | None = None
 
     @classmethod
     def of(
@@ -107,6 +109,7 @@ class ShowerSpec:
             cell_scale=cell_scale,
             mean=mean,
             regions=regions_of(geometry),
+            maximum=geometry.maximum,
         )
 
     def as_dict(self) -> dict[str, Any]:

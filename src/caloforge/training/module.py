@@ -135,7 +135,7 @@ class PhaseTraining(LightningModule):
         make = OPTIMIZERS[config.optimizer]
         extra = {"weight_decay": config.weight_decay} if config.optimizer == "adamw" else {}
         optimizers = [
-            make(phase.parameters(), lr=config.learning_rate, **extra)
+            make(phase.parameters(), lr=config.learning_rate * phase.rate, **extra)
             for phase in self.generator.phases()
         ]
         schedulers = [LambdaLR(optimizer, self._rate) for optimizer in optimizers]

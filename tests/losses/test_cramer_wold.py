@@ -1,0 +1,85 @@
+"""Cramer-Wold distance against its definition by quadrature, and its kernel against SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import hyp1f1
+
+from caloforge.losses.cramer_wold import (
+    cramer_wold,
+    cramer_wold_to_normal,
+    kernel,
+    silverman,
+)
+
+
+def normal(n: int, d: int, seed: int) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, generator=rng, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("dim", "largest"),
+    [(2, 1e-12), (3, 0.093), (4, 0.058), (6, 0.033), (10, 0.017), (20, 0.008)],
+)
+def test_kernel_is_as_near_as_the_docstring_says(dim: int, largest: float) -> None:
+    s = np.concatenate((np.linspace(0, 30, 3001), np.linspace(30, 500, 500)))
+    error = np.abs(kernel(torch.from_numpy(s), dim).numpy() - hyp1f1(0.5, dim / 2, -s)).max()
+    assert error < largest
+    assert dim == 2 or error > largest - 0.002
+
+
+def projected(x: torch.Tensor, y: torch.Tensor | None, gamma: float) -> float:
+    """The definition in two dimensions: smoothed projections, compared along all directions."""
+    t = np.linspace(-12, 12, 4001)
+    total = 0.0
+    angles = np.arange(180) * np.pi / 180
+    for angle in angles:
+        direction = np.array([np.cos(angle), np.sin(angle)])
+
+        def smoothed(cloud: torch.Tensor, direction: np.ndarray = direction) -> np.ndarray:
+            away = t[:, None] - cloud.numpy() @ direction
+            return np.exp(-(away**2) / (2 * gamma)).mean(axis=1) / np.sqrt(2 * np.pi * gamma)
+
+        other = (
+            np.exp(-(t**2) / (2 * (1 + gamma))) / np.sqrt(2 * np.pi * (1 + gamma))
+            if y is None
+            else smoothed(y)
+        )
+        total += float(((smoothed(x) - other) ** 2).sum() * (t[1] - t[0]))
+    return total / len(angles)
+
+
+def test_distance_of_clouds_by_quadrature() -> None:
+    x, y = normal(15, 2, 0), 0.5 * normal(15, 2, 1) + 1
+    assert float(cramer_wold(x, y)) == pytest.approx(projected(x, y, silverman(15)), rel=1e-5)
+
+
+def test_distance_from_the_normal_by_quadrature() -> None:
+    x = 0.5 * normal(15, 2, 1) + 1
+    expected = projected(x, None, silverman(15))
+    assert float(cramer_wold_to_normal(x)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("dim", [2, 6, 20])
+def test_the_standard_normal_is_nearest_to_itself(dim: int) -> None:
+    x = normal(1000, dim, 0)
+    values = {f: float(cramer_wold_to_normal(f * x)) for f in (0.7, 0.85, 1.0, 1.15, 1.3)}
+    assert min(values, key=lambda f: values[f]) == 1.0
+
+
+def test_equal_clouds_have_no_distance() -> None:
+    x = normal(20, 5, 0)
+    assert float(cramer_wold(x, x.flip(0))) == pytest.approx(0, abs=1e-12)
+    assert float(cramer_wold(x, x + 0.1)) > 1e-5
+
+
+def test_gradients() -> None:
+    x, y, c = normal(5, 3, 0).requires_grad_(), normal(6, 3, 1), normal(5, 1, 2)
+    assert torch.autograd.gradcheck(cramer_wold_to_normal, (x,))
+    assert torch.autograd.gradcheck(lambda a: cramer_wold(a, y), (x,))
+    assert torch.autograd.gradcheck(
+        lambda a: cramer_wold(a, y[:5], conditions_x=c, conditions_y=c), (x,)
+    )

@@ -1,0 +1,55 @@
+"""Sizes of the convolutional networks, and what their parts promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from caloforge.errors import ConfigError
+from caloforge.nn import ShowerSpec, make_decoder, make_discriminator
+from caloforge.nn.upsampling import start_size
+
+
+@pytest.mark.parametrize(("cells", "start"), [(44, 13), (56, 16), (30, 10), (28, 9), (64, 18)])
+def test_upsampling_starts_as_small_as_it_can(cells: int, start: int) -> None:
+    def reached(size: int) -> int:
+        for _ in range(2):
+            size = 2 * size - 2
+        return size - 2
+
+    assert start_size(cells, 2) == start
+    assert reached(start) >= cells > reached(start - 1)
+
+
+@pytest.mark.parametrize("grid", [(44, 44), (56, 30), (28, 28)])
+def test_upsampling_gives_every_grid(toy_grid, grid) -> None:
+    spec = replace(ShowerSpec.of(toy_grid, 3), grid=grid, n_cells=grid[0] * grid[1])
+    decoder = make_decoder(
+        "upsampling", spec, (16, 8, 4, 4), inputs=5, bias=torch.zeros(spec.n_cells)
+    )
+    assert decoder(torch.randn(2, 5)).shape == (2, spec.n_cells)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_discriminator_joins_the_condition_before_a_hidden_layer(toy_grid, batch_norm) -> None:
+    spec = ShowerSpec.of(toy_grid, 3)
+    judge = make_discriminator("conv", spec, (4, 8, 16), batch_norm=batch_norm).eval()
+    showers = torch.randn(2, spec.n_cells)
+
+    def scores(conditions: torch.Tensor) -> torch.Tensor:
+        return judge(showers, conditions.expand(2, 3))
+
+    here, there, both = (scores(torch.full((1, 3), v)) for v in (-3.0, 3.0, 0.0))
+    assert here.shape == (2, 1)
+    # Not linear in the condition: it can judge a shower *for* its condition.
+    assert not torch.allclose((here + there) / 2, both, rtol=1e-3)
+    norms = [m for m in judge.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(norms) == (1 if batch_norm else 0)
+
+
+def test_too_many_convolutions_are_refused(toy_grid) -> None:
+    spec = ShowerSpec.of(toy_grid, 3)
+    with pytest.raises(ConfigError, match=r"model.discriminator: found .* for a grid"):
+        make_discriminator("conv", spec, (4,) * 9, batch_norm=False)
