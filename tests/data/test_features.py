@@ -118,10 +118,17 @@ def test_survives_json(particles, toy_grid) -> None:
     assert again.dim == len(conditions.features) == 2 * 3 + 4 + 1 + 3 + 1
 
 
+def test_a_set_may_be_empty(particles, toy_grid) -> None:
+    conditions = ConditionSet.fit((), particles, toy_grid)
+    assert conditions.dim == 0
+    assert conditions.scaled(particles, toy_grid).shape == (len(particles), 0)
+    assert conditions.outside(particles, toy_grid) == {}
+    assert ConditionSet.from_dict(json.loads(json.dumps(conditions.as_dict()))) == conditions
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ((), "found none, expected at least one"),
         (("energy_ev",), "unknown feature 'energy_ev'; did you mean 'energy_gev'?"),
         (("kind", "kind"), "feature 'kind' is listed twice"),
     ],

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from caloforge.errors import ConfigError
-from caloforge.nn import ShowerSpec, make_decoder, make_discriminator
+from caloforge.nn import NoiseGenerator, ShowerSpec, make_decoder, make_discriminator
 from caloforge.nn.upsampling import start_size
 
 
@@ -53,3 +53,18 @@ def test_too_many_convolutions_are_refused(toy_grid) -> None:
     spec = ShowerSpec.of(toy_grid, 3)
     with pytest.raises(ConfigError, match=r"model.discriminator: found .* for a grid"):
         make_discriminator("conv", spec, (4,) * 9, batch_norm=False)
+
+
+def test_a_noise_generator_needs_no_condition() -> None:
+    network = NoiseGenerator(3, 0, noise_width=8, condition_width=8, hidden=(8,), outputs=2)
+    assert network(torch.randn(5, 3), torch.empty(5, 0)).shape == (5, 2)
+    assert all(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv", "upsampling"])
+def test_a_decoder_without_inputs_gives_the_mean(network, toy_grid) -> None:
+    spec = ShowerSpec.of(toy_grid, 0)
+    bias = torch.arange(24.0)
+    decoder = make_decoder(network, spec, (8, 4, 4), inputs=0, bias=bias)
+    assert torch.equal(decoder(torch.empty(3, 0)), bias.expand(3, 24))
+    assert [p.shape for p in decoder.parameters()] == [(24,)]

@@ -1,7 +1,8 @@
 """Conditions: the incident particle as a named, ordered, documented feature vector.
 
-A run file lists features by name. Any column of the particles is a feature; the others are
-derived (`caloforge.data.derived`); some stand for several numbers (``edges`` is four). A PDG
+A run file lists features by name, or none for a model without a condition. Any column of the
+particles is a feature; the others are derived (`caloforge.data.derived`); some stand for several
+numbers (``edges`` is four). A PDG
 code is a name and not a quantity: ``kind`` and ``pdg`` are both its one-hot.
 """
 
@@ -269,9 +270,6 @@ def check_names(names: Sequence[str], particles: Particles, geometry: DetectorGe
         ConfigError: Naming the feature and what to do.
     """
     known = tuple(dict.fromkeys((*particles.columns, *DERIVED, *_ONE_HOT)))
-    if not names:
-        msg = "conditions: found none, expected at least one feature; try ['energy_gev']"
-        raise ConfigError(msg)
     if all(name in names for name in _ONE_HOT):
         msg = "conditions: found 'kind' and 'pdg', which are the same; leave one out"
         raise ConfigError(msg)
@@ -304,7 +302,7 @@ def _raw(
     particles: Particles,
     geometry: DetectorGeometry,
 ) -> NDArray[np.float64]:
-    parts = []
+    parts = [np.empty((len(particles), 0))]
     for name in names:
         # Bundles of older versions have "pdg" as a number: then there are no kinds.
         if name == "kind" or (name == "pdg" and kinds and "kind" not in names):

@@ -30,6 +30,12 @@ _OBSERVABLES = {
 
 def sweeps_section(subject: Subject, rng: np.random.Generator) -> Section:
     """Energy and impact point of particles swept, beside full simulation."""
+    if subject.bundle.conditions.dim == 0:
+        text = (
+            "Not checked: the model has no condition (data.conditions = []), so that its "
+            "showers do not depend on the particle."
+        )
+        return Section("sweeps", SWEEPS, (text,))
     energy, impact = energy_sweeps(subject, rng), impact_sweeps(subject, rng)
     pictures = []
     label = subject.label("total")

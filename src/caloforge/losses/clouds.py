@@ -88,7 +88,8 @@ def join_conditions(
         weight: Factor :math:`w` of their squared distance.
 
     Returns:
-        Both clouds, ``(n, d + k)`` and ``(m, d + k)``; as given if there are no conditions.
+        Both clouds, ``(n, d + k)`` and ``(m, d + k)``; as given if there are no conditions or
+        they have no coordinate.
 
     Raises:
         DataFormatError: If one comes without the other, or not one row a point.
@@ -106,6 +107,8 @@ def join_conditions(
             "the conditions to unit variance and start at 1"
         )
         raise ConfigError(msg)
+    if conditions_x.shape[1:] == conditions_y.shape[1:] == (0,):
+        return x, y
     check_clouds(f"{where}, conditions as clouds", conditions_x, conditions_y)
     joined = []
     for name, cloud, conditions in (("x", x, conditions_x), ("y", y, conditions_y)):

@@ -46,13 +46,14 @@ class DenseEncoder(nn.Module):
 class NoiseGenerator(nn.Module):
     """Noise and condition to a latent code: the learned prior of the e2e SAE.
 
-    Noise and condition each pass a layer of their own and are then joined.
+    Noise and condition each pass a layer of their own and are then joined; without a condition
+    the noise goes on alone.
 
     Arguments:
         noise_dim: Noise variables.
-        condition_dim: Length of the condition vector.
+        condition_dim: Length of the condition vector, or 0.
         noise_width: Units of the noise layer.
-        condition_width: Units of the condition layer.
+        condition_width: Units of the condition layer, if there is one.
         hidden: Units of the joint layers.
         outputs: Length of the code.
     """
@@ -69,12 +70,14 @@ class NoiseGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.noise = nn.Sequential(nn.Linear(noise_dim, noise_width), nn.LeakyReLU(0.2))
-        self.condition = nn.Sequential(
-            nn.Linear(condition_dim, condition_width), nn.LeakyReLU(0.2)
-        )
-        self.joint = MLP(
-            (noise_width + condition_width, *hidden, outputs), lambda: nn.LeakyReLU(0.2)
-        )
+        self.condition: nn.Module = nn.Identity()
+        joint = noise_width
+        if condition_dim:
+            self.condition = nn.Sequential(
+                nn.Linear(condition_dim, condition_width), nn.LeakyReLU(0.2)
+            )
+            joint += condition_width
+        self.joint = MLP((joint, *hidden, outputs), lambda: nn.LeakyReLU(0.2))
 
     def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
         """Map ``(batch, noise)`` and ``(batch, condition)`` to ``(batch, outputs)``."""
@@ -82,6 +85,22 @@ class NoiseGenerator(nn.Module):
             torch.cat((self.noise(noise), self.condition(conditions)), dim=1)
         )
         return codes
+
+
+class ConstantDecoder(nn.Module):
+    """The same outputs for every shower: what is left of a decoder without any input.
+
+    Arguments:
+        bias: Outputs at the start of training, ``(cell,)``.
+    """
+
+    def __init__(self, bias: Tensor) -> None:
+        super().__init__()
+        self.outputs = nn.Parameter(bias.clone())
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Map ``(batch, 0)`` to ``(batch, cell)``."""
+        return self.outputs.expand(len(codes), -1)
 
 
 def check_network(network: str, spec: ShowerSpec) -> None:
@@ -119,7 +138,7 @@ def make_encoder(
 
 def make_decoder(
     network: str, spec: ShowerSpec, widths: Sequence[int], *, inputs: int, bias: Tensor
-) -> MLP | ConvDecoder | UpsamplingDecoder:
+) -> MLP | ConvDecoder | UpsamplingDecoder | ConstantDecoder:
     """Make a decoder ``(batch, inputs) -> (batch, cell)``.
 
     Arguments:
@@ -128,10 +147,14 @@ def make_decoder(
         widths: Units of the hidden layers; for ``"conv"`` those of the dense layer, then the
             channels before each transposed convolution; for ``"upsampling"`` the same, then
             those before the last convolution.
-        inputs: Length of code and condition together.
-        bias: Outputs at the start of training, ``(cell,)``; used by ``"mlp"``.
+        inputs: Length of code and condition together; with 0 no network is needed, as every
+            shower is then the same.
+        bias: Outputs at the start of training, ``(cell,)``; used by ``"mlp"`` and without
+            inputs.
     """
     check_network(network, spec)
+    if inputs == 0:
+        return ConstantDecoder(bias)
     if network == "conv" and spec.grid is not None:
         return ConvDecoder(inputs, widths[0], widths[1:], spec.grid)
     if network == "upsampling" and spec.grid is not None:

@@ -32,16 +32,7 @@ def model_card(table: Mapping[str, Any]) -> str:
         "",
         "## Conditions and trained range",
         "",
-        "| feature | unit | from | to |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {f['name']} | {f['unit'] or '1'} | {f['low']:.6g} | {f['high']:.6g} |"
-        for f in table["conditions"]["features"]
-    ]
-    lines += [
-        "",
-        "Outside this range the model extrapolates; `generate` counts such particles.",
+        *_conditions(table["conditions"]["features"]),
         "",
         "## Data",
         "",
@@ -63,6 +54,23 @@ def model_card(table: Mapping[str, Any]) -> str:
         "None measured. `caloforge evaluate` compares generated with full-simulation showers."
     ]
     return "\n".join(lines) + "\n"
+
+
+def _conditions(features: Any) -> list[str]:  # noqa: ANN401
+    """Write the trained range of each feature, if there is any."""
+    if not features:
+        return ["None: showers do not depend on the properties of the particle."]
+    rows = [
+        f"| {f['name']} | {f['unit'] or '1'} | {f['low']:.6g} | {f['high']:.6g} |"
+        for f in features
+    ]
+    return [
+        "| feature | unit | from | to |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "Outside this range the model extrapolates; `generate` counts such particles.",
+    ]
 
 
 def _balance(rows: Any, split: Any) -> list[str]:  # noqa: ANN401
