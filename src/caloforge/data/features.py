@@ -1,9 +1,9 @@
 """Conditions: the incident particle as a named, ordered, documented feature vector.
 
-A run file lists features by name, or none for a model without a condition. Any column of the
-particles is a feature; the others are derived (`caloforge.data.derived`); some stand for several
-numbers (``edges`` is four). A PDG
-code is a name and not a quantity: ``kind`` and ``pdg`` are both its one-hot.
+A run file lists features by name, or none for a model without condition. Any column of the
+particles is a feature; the others are derived (`caloforge.data.derived`); some stand for
+several numbers (``edges`` is four). A PDG code is a name and not a quantity: ``kind`` and ``pdg`` are
+both its one-hot. So is the class of an image: ``label`` is the one-hot of the column.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 
 from caloforge.data.columns import PARTICLE_COLUMNS, unit_of
 from caloforge.data.derived import DERIVED, impact_in_cells
+from caloforge.data.images import LABEL
+from caloforge.data.labels import label_columns, labels_of, one_hot_labels
 from caloforge.errors import ConfigError, DataFormatError
 
 if TYPE_CHECKING:
@@ -88,11 +90,13 @@ class ConditionSet:
         names: As listed in the run file.
         kinds: PDG codes of the one-hot ``kind`` or ``pdg``, in its order; empty without.
         features: Every number of the vector with its scaling and trained range.
+        labels: Classes of the one-hot ``label``, in its order; empty without.
     """
 
     names: tuple[str, ...]
     kinds: tuple[int, ...]
     features: tuple[Feature, ...]
+    labels: tuple[int, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -119,11 +123,13 @@ class ConditionSet:
         """
         check_names(names, particles, geometry)
         kinds = one_hot_kinds(names, particles["pdg"])
-        raw = _raw(names, kinds, particles, geometry)
+        labels = one_hot_labels(names, labels_of(names, particles))
+        raw = _raw(names, kinds, labels, particles, geometry)
         columns = [raw[:, column] for column in range(raw.shape[1])]
         return cls.of_statistics(
             names,
             kinds,
+            labels,
             mean=[float(values.mean()) for values in columns],
             spread=[float(values.std()) for values in columns],
             low=[float(values.min()) for values in columns],
@@ -135,6 +141,7 @@ class ConditionSet:
         cls,
         names: Sequence[str],
         kinds: Sequence[int],
+        labels: Sequence[int] = (),
         *,
         mean: Sequence[float],
         spread: Sequence[float],
@@ -146,13 +153,14 @@ class ConditionSet:
         Arguments:
             names: Features as in the run file.
             kinds: As of `one_hot_kinds`.
+            labels: As of `one_hot_labels`.
             mean: Mean of each number, in its own unit.
             spread: Its standard deviation.
             low: Its smallest value.
             high: Its largest value.
         """
         features = []
-        described = _described(names, kinds)
+        described = _described(names, kinds, labels)
         for k, (name, unit, description, ranged, one_hot) in enumerate(described):
             # A constant column has a spread of rounding size, not of zero.
             constant = high[k] - low[k] <= 1e-9 * max(abs(low[k]), abs(high[k]))
@@ -168,13 +176,14 @@ class ConditionSet:
                     ranged=ranged,
                 )
             )
-        return cls(tuple(names), tuple(kinds), tuple(features))
+        return cls(tuple(names), tuple(kinds), tuple(features), tuple(labels))
 
     def raw(self, particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:
         """Features in their own units, ``(n, dim)``.
 
         Raises:
-            DataFormatError: If a column that a feature needs is missing.
+            DataFormatError: If a column that a feature needs is missing, or a label was not
+                trained on.
         """
         missing = [n for n in self.names if n not in (*DERIVED, *_ONE_HOT, *particles.columns)]
         if missing:
@@ -183,7 +192,7 @@ class ConditionSet:
                 f"of the model ({', '.join(self.names)}); add it to the table"
             )
             raise DataFormatError(msg)
-        return _raw(self.names, self.kinds, particles, geometry)
+        return _raw(self.names, self.kinds, self.labels, particles, geometry)
 
     def scaled(self, particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float32]:
         """Scaled features as models see them, ``(n, dim)``."""
@@ -218,11 +227,14 @@ class ConditionSet:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain lists and numbers for JSON."""
-        return {
+        table: dict[str, Any] = {
             "names": list(self.names),
             "kinds": list(self.kinds),
             "features": [vars(feature) for feature in self.features],
         }
+        if self.labels:
+            table["labels"] = list(self.labels)
+        return table
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> ConditionSet:
@@ -231,6 +243,7 @@ class ConditionSet:
             names=tuple(table["names"]),
             kinds=tuple(int(kind) for kind in table["kinds"]),
             features=tuple(Feature(**feature) for feature in table["features"]),
+            labels=tuple(int(label) for label in table.get("labels", ())),
         )
 
 
@@ -260,6 +273,7 @@ def catalogue() -> list[tuple[str, int | None, str, str]]:
         for name, derived in DERIVED.items()
     ]
     rows += [(name, None, "", "1 for its PDG code, of those trained on") for name in _ONE_HOT]
+    rows.append((LABEL, None, "", "1 for its class, of those trained on (images)"))
     return rows
 
 
@@ -274,6 +288,12 @@ def check_names(names: Sequence[str], particles: Particles, geometry: DetectorGe
         msg = "conditions: found 'kind' and 'pdg', which are the same; leave one out"
         raise ConfigError(msg)
     for name in names:
+        if name == LABEL and name not in known:
+            msg = (
+                f"conditions: feature '{LABEL}' needs a column '{LABEL}', found "
+                f"{', '.join(particles.columns)}; leave it out, or convert images with labels"
+            )
+            raise ConfigError(msg)
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
@@ -299,6 +319,7 @@ def check_names(names: Sequence[str], particles: Particles, geometry: DetectorGe
 def _raw(
     names: Sequence[str],
     kinds: Sequence[int],
+    labels: Sequence[int],
     particles: Particles,
     geometry: DetectorGeometry,
 ) -> NDArray[np.float64]:
@@ -307,6 +328,8 @@ def _raw(
         # Bundles of older versions have "pdg" as a number: then there are no kinds.
         if name == "kind" or (name == "pdg" and kinds and "kind" not in names):
             parts.append((particles["pdg"][:, None] == np.asarray(kinds)).astype(np.float64))
+        elif name == LABEL and labels:  # older bundles have it as a number, too
+            parts.append(label_columns(particles[LABEL], labels))
         elif name in DERIVED:
             parts.append(DERIVED[name].compute(particles, geometry))
         else:
@@ -315,7 +338,7 @@ def _raw(
 
 
 def _described(
-    names: Sequence[str], kinds: Sequence[int]
+    names: Sequence[str], kinds: Sequence[int], labels: Sequence[int]
 ) -> list[tuple[str, str, str, bool, bool]]:
     """Name, unit, description, whether ranged and whether one-hot, of every number."""
     described = []
@@ -324,6 +347,8 @@ def _described(
             described += [
                 (f"{name}_{k}", "", f"1 for PDG code {k}", False, True) for k in kinds
             ]
+        elif name == LABEL and labels:
+            described += [(f"{LABEL}_{k}", "", f"1 for label {k}", False, True) for k in labels]
         elif name in DERIVED:
             derived = DERIVED[name]
             described += [

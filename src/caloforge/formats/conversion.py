@@ -12,6 +12,7 @@ import numpy as np
 import caloforge
 from caloforge.data.columns import check_names
 from caloforge.data.identity import incident_numbers
+from caloforge.data.images import are_images
 from caloforge.data.particles import Particles, kind_name
 from caloforge.errors import ConfigError, DataFormatError
 from caloforge.formats.challenge.binning_xml import check_binning, write_binning
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 # Memory of the cells of a piece, were they float64; a few copies of it are made on the way.
 _PIECE_BYTES = 32 * 1024**2
 _MOST_ROWS = 8192
+_COUNTED = "each image has its own number, that of its place in the input"
 _NUMBERED = "equal properties of the particle have equal numbers (63 bits of a keyed hash)"
 
 
@@ -246,8 +248,14 @@ class _Job:
             _note(report, "cells: float64, rounded to float32")
             piece = piece._replace(showers=piece.showers.astype(np.float32))
         if self.merged or piece.incident is None:
-            _note(report, f"incident: {_NUMBERED}")
-            piece = piece._replace(incident=incident_numbers(piece.columns))
+            images = are_images(piece.columns, geometry)
+            _note(report, f"incident: {_COUNTED if images else _NUMBERED}")
+            numbers = (
+                report.n_read + np.flatnonzero(good)
+                if images
+                else incident_numbers(piece.columns)
+            )
+            piece = piece._replace(incident=numbers)
         assert piece.incident is not None
         try:
             particles = Particles(piece.columns, piece.incident)

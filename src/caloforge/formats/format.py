@@ -42,7 +42,8 @@ class Piece(NamedTuple):
         columns: Properties of the incident particles by name, each ``(n,)``; all of
             `caloforge.data.PARTICLE_COLUMNS`, with their units, and any further numbers.
         incident: Which rows are the same particle, ``(n,)``, where the file says so; ``None``
-            lets equal properties be the same particle.
+            lets equal properties be the same particle, but for images
+            (`caloforge.data.images`), each of which is one of its own.
         showers: Cell responses, flat, ``(n, cell)``, in the unit and order of the geometry.
         cpu_seconds: Time on one core that each shower took, ``(n,)`` in s, if known.
     """

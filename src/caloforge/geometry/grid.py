@@ -73,6 +73,17 @@ class GridLayout:
         """View flat showers ``(n, cell)`` as ``(n, x, y)``."""
         return showers.reshape(len(showers), *self.cells)
 
+    def upright(self, showers: NDArray[Any]) -> NDArray[Any]:
+        """View flat showers ``(n, cell)`` as pictures ``(n, row, column)``.
+
+        As people look at them: x to the right, y upwards, the first row on top.
+        """
+        return self.shaped(showers).swapaxes(1, 2)[:, ::-1]
+
+    def flat(self, pictures: NDArray[Any]) -> NDArray[Any]:
+        """Undo `upright`: pictures ``(n, row, column)`` to flat showers ``(n, cell)``."""
+        return pictures[:, ::-1].swapaxes(1, 2).reshape(len(pictures), self.n_cells)
+
     def centres_cm(self) -> NDArray[np.float64]:
         """Centres of the cells, ``(cell, 2)``: x and y in cm."""
         axes = [

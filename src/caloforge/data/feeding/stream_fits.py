@@ -8,6 +8,7 @@ import numpy as np
 
 from caloforge.data.features import ConditionSet, check_names, one_hot_kinds
 from caloforge.data.files.shower_format import SHOWERS, open_file, piece_rows
+from caloforge.data.labels import labels_of, one_hot_labels
 from caloforge.data.transforms import FarLightFit
 from caloforge.errors import ConfigError
 
@@ -62,13 +63,16 @@ def fit_conditions(
         ConfigError: If a feature is unknown, repeated, or does not fit the geometry.
     """
     codes: set[int] = set()
+    classes: set[int] = set()
     for particles in pieces():
         if not codes:
             check_names(names, particles, geometry)
         codes |= set(np.unique(particles["pdg"]).tolist())
+        classes |= labels_of(names, particles)
     kinds = one_hot_kinds(names, np.array(sorted(codes), dtype=np.int32))
+    labels = one_hot_labels(names, classes)
     zeros = np.zeros(1)
-    unscaled = ConditionSet(tuple(names), kinds, ())
+    unscaled = ConditionSet(tuple(names), kinds, (), labels)
     n, total, low, high = 0, zeros, zeros + np.inf, zeros - np.inf
     for particles in pieces():
         raw = unscaled.raw(particles, geometry)
@@ -80,6 +84,7 @@ def fit_conditions(
     return ConditionSet.of_statistics(
         names,
         kinds,
+        labels,
         mean=mean.tolist(),
         spread=np.sqrt(squares / n).tolist(),
         low=low.tolist(),

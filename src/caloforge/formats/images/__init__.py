@@ -1,0 +1,1 @@
+"""Images: idx files as of MNIST, and folders of pictures."""
