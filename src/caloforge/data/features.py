@@ -2,8 +2,8 @@
 
 A run file lists features by name, or none for a model without condition. Any column of the
 particles is a feature; the others are derived (`caloforge.data.derived`); some stand for
-several numbers (``edges`` is four). A PDG code is a name and not a quantity: ``kind`` and ``pdg`` are
-both its one-hot. So is the class of an image: ``label`` is the one-hot of the column.
+several numbers (``edges`` is four). A PDG code is a name and not a quantity: ``kind`` and
+``pdg`` are both its one-hot. So is the class of an image, ``label``.
 """
 
 from __future__ import annotations

@@ -70,8 +70,10 @@ def label_columns(values: NDArray[Any], labels: Sequence[int]) -> NDArray[np.flo
     if unknown.size:
         known = ", ".join(map(str, labels[:20])) + (", ..." if len(labels) > 20 else "")
         n = int(np.isin(values, unknown).sum())
-        msg = f"particles: found label {unknown[0]:.6g} (in {n:,} rows), expected one of those "
+        msg = (
+            f"particles: found label {unknown[0]:.6g} (in {n:,} rows), expected one of those "
             f"trained on: {known}; leave such rows out"
+        )
         raise DataFormatError(msg)
     columns: NDArray[np.float64] = (values[:, None] == np.asarray(labels)).astype(np.float64)
     return columns
