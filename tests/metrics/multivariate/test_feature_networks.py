@@ -14,7 +14,8 @@ from tests.metrics.toy_trials import tiny_trials, zn_trial
 
 from caloforge.data import load_sample
 from caloforge.errors import ConfigError, DataFormatError, MissingExtraError
-from caloforge.geometry import load_geometry
+from caloforge.geometry import DetectorGeometry, load_geometry
+from caloforge.metrics import make_trial
 from caloforge.metrics.multivariate import feature_networks
 from caloforge.metrics.multivariate.feature_networks import (
     fid_section,
@@ -84,6 +85,64 @@ def test_features_are_standardised_and_the_same_in_batches() -> None:
     assert 0.5 < np.median(features.std(axis=0)) < 2
     np.testing.assert_allclose(network.features(showers[700:702]), features[700:702], atol=1e-4)
     assert np.isfinite(network.features(np.zeros_like(showers[:3]))).all()
+
+
+def digit_geometry() -> DetectorGeometry:
+    return DetectorGeometry(
+        "digits", "", load_geometry("mnist").layout, "grey", counts=True, maximum=255.0
+    )
+
+
+def strokes(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Upright strokes like the digit 1, and rings like 0, half each; flat cells of `mnist`."""
+    x, y = np.indices((28, 28)) - 13.5
+    images = np.zeros((n, 28, 28))
+    for k in range(n):
+        centre = rng.normal(0, 1, 2)
+        if k < n // 2:
+            inside = (np.abs(x - centre[0]) < 1.5) & (np.abs(y - centre[1]) < 9)
+        else:
+            radius = np.hypot((x - centre[0]) / 5.5, (y - centre[1]) / 8)
+            inside = np.abs(radius - 1) < 0.22
+        images[k][inside] = 255
+    return images.reshape(n, -1).astype(np.uint16)
+
+
+def test_the_network_of_digits_reads_them() -> None:
+    network = network_of(digit_geometry())
+    assert network.name == "mnist-v1"
+    assert network.card["training_particles"] == 60_000
+    assert network.card["validation"]["accuracy on the 10,000 test digits"] >= 0.985
+    features = network.features(strokes(np.random.default_rng(0), 40))
+    assert features.shape == (40, 84)
+    read = network.classes(features)
+    assert (read[:20] == 1).mean() > 0.9
+    assert (read[20:] == 0).mean() > 0.9
+
+
+def test_only_networks_with_classes_read_them() -> None:
+    network = load_network("zn-v1")
+    with pytest.raises(DataFormatError, match="zn-v1: found a network without classes"):
+        network.classes(np.zeros((1, 32)))
+
+
+def test_fid_of_digits_needs_no_file_of_the_user(toy_sample) -> None:
+    geometry, rng = digit_geometry(), np.random.default_rng(0)
+    reference = toy_sample(geometry, 240, repeats=1)
+    halves = strokes(rng, 240)
+    halves[:, :392] = 0  # half of each image is lost
+    reference, *generated = (
+        replace(reference, showers=images)
+        for images in (strokes(rng, 240), strokes(rng, 240), halves)
+    )
+    trial = make_trial(
+        reference, dict(zip(("same", "halves"), generated, strict=True)), rng=rng
+    )
+    figures = fid_section(trial, QUICK, rng).figures
+    found = {figure.sample: figure for figure in figures}
+    assert found["same"].target == "mnist-v1"
+    assert "84 features of mnist-v1" in found["same"].note
+    assert found["halves"].value.value > 10 * found["same"].value.value
 
 
 def test_a_changed_file_is_refused(tmp_path, monkeypatch) -> None:

@@ -36,6 +36,24 @@ class GridInput(RegularInput):
         super().__init__((1, *cells), scale)
 
 
+class PictureInput(nn.Module):
+    """Shape cells ``(batch, cell)`` and divide them by their largest value.
+
+    Arguments:
+        cells: Cells along x and y.
+        scale: The largest value.
+    """
+
+    def __init__(self, cells: tuple[int, int], scale: float) -> None:
+        super().__init__()
+        self._cells = tuple(cells)
+        self._scale = scale
+
+    def forward(self, showers: Tensor) -> Tensor:
+        """Map ``(batch, cell)`` to ``(batch, 1, x, y)``."""
+        return (showers / self._scale).view(-1, 1, *self._cells)
+
+
 class Standardise(nn.Module):
     """Centre and scale the features of a network by those of its training showers.
 

@@ -2,8 +2,9 @@
 
 The networks that come with caloforge (``networks/NAME-v1.safetensors`` with a JSON card) were
 trained by ``validation/feature_networks.py`` to tell kind, energy and impact of the incident
-particle from its shower. They are no generator and know nothing of any. A user's own network
-comes as an ONNX file. Weights are tensors only: nothing is unpickled.
+particle from its shower, that of digits by ``validation/digit_network.py`` to read them. They
+are no generator and know nothing of any. A user's own network comes as an ONNX file. Weights
+are tensors only: nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ FID = Definition(
 DEFINITIONS = (FID,)
 
 N_FEATURES = 32
+# Of pictures (cells with a largest value): the last hidden layer of LeNet.
+N_PICTURE_FEATURES = 84
 _BATCH = 500
+_HEAD = "head."
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,31 +73,65 @@ class FeatureNetwork:
     Attributes:
         name: Of the file, e.g. ``"zn-v1"``.
         card: Content of the JSON card.
-        module: Maps showers ``(batch, cell)`` to standardised features ``(batch, 32)``.
+        module: Maps showers ``(batch, cell)`` to standardised features ``(batch, feature)``.
+        head: Weight ``(class, feature)`` and bias of the layer that reads classes off them, of
+            networks that were trained for nothing else.
     """
 
     name: str
     card: Mapping[str, Any]
     module: nn.Module
+    head: tuple[Array, Array] | None = None
 
     def features(self, showers: NDArray[Any]) -> Array:
-        """Features of showers ``(n, cell)`` in batches, ``(n, 32)``."""
+        """Features of showers ``(n, cell)`` in batches, ``(n, feature)``."""
         import torch
 
-        result = np.empty((len(showers), N_FEATURES))
+        result = np.empty((len(showers), feature_count(self.geometry())))
         with torch.no_grad():
             for start in range(0, len(showers), _BATCH):
                 part = np.asarray(showers[start : start + _BATCH], dtype=np.float32)
                 result[start : start + _BATCH] = self.module(torch.from_numpy(part)).numpy()
         return result
 
+    def classes(self, features: Array) -> NDArray[np.int64]:
+        """The class that the network reads off features ``(n, feature)``, ``(n,)``.
+
+        Raises:
+            DataFormatError: If it was not trained to tell classes.
+        """
+        if self.head is None:
+            msg = (
+                f"{self.name}: found a network without classes, expected one; networks of "
+                "pictures have them"
+            )
+            raise DataFormatError(msg)
+        weight, bias = self.head
+        found: NDArray[np.int64] = (features @ weight.T + bias).argmax(axis=1)
+        return found
+
+    def geometry(self) -> DetectorGeometry:
+        """The cells that it knows."""
+        return DetectorGeometry.from_dict(self.card["geometry"], source=self.name)
+
+
+def is_picture(geometry: DetectorGeometry) -> bool:
+    """Whether cells are grey values or colours: a grid with a largest value."""
+    return isinstance(geometry.layout, GridLayout) and geometry.maximum is not None
+
+
+def feature_count(geometry: DetectorGeometry) -> int:
+    """Features that the network of a detector has."""
+    return N_PICTURE_FEATURES if is_picture(geometry) else N_FEATURES
+
 
 def trunk(geometry: DetectorGeometry, scale: float) -> nn.Module:
-    """Untrained network from showers ``(batch, cell)`` to features ``(batch, 32)``.
+    """Untrained network from showers ``(batch, cell)`` to features ``(batch, feature)``.
 
     Arguments:
         geometry: A grid, or a cylinder whose layers all have the same sectors and rings.
-        scale: Response that is about 1 in the first layer: the input is log(1 + cell / scale).
+        scale: Response that is about 1 in the first layer: the input is log(1 + cell / scale);
+            of pictures, the largest value: the input is cell / scale.
 
     Raises:
         DataFormatError: If the cells are neither.
@@ -102,8 +140,11 @@ def trunk(geometry: DetectorGeometry, scale: float) -> nn.Module:
 
     from caloforge.metrics.multivariate.feature_layers import GridInput, RegularInput, flat_size
 
+    layers: list[nn.Module]
+    if isinstance(geometry.layout, GridLayout) and is_picture(geometry):
+        return _lenet(geometry.layout, scale)
     if isinstance(geometry.layout, GridLayout):
-        layers: list[nn.Module] = [
+        layers = [
             GridInput(geometry.layout.cells, scale),
             nn.Conv2d(1, 12, 5, stride=2, padding=2),
             nn.SiLU(),
@@ -132,6 +173,31 @@ def trunk(geometry: DetectorGeometry, scale: float) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(size, N_FEATURES), nn.SiLU())
 
 
+def _lenet(layout: GridLayout, scale: float) -> nn.Module:
+    """Network for pictures, after LeNet-5 (LeCun et al., 1998), with ReLU and maximum pools."""
+    from torch import nn
+
+    from caloforge.metrics.multivariate.feature_layers import PictureInput, flat_size
+
+    layers = nn.Sequential(
+        PictureInput(layout.cells, scale),
+        nn.Conv2d(1, 10, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(10, 20, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+    )
+    return nn.Sequential(
+        *layers,
+        nn.Linear(flat_size(layers, layout.n_cells), 120),
+        nn.ReLU(),
+        nn.Linear(120, N_PICTURE_FEATURES),
+        nn.ReLU(),
+    )
+
+
 def network_names() -> tuple[str, ...]:
     """Names of the networks that come with caloforge, e.g. ``"zn-v1"``."""
     return tuple(sorted(path.stem for path in _folder().glob("*.safetensors")))
@@ -158,9 +224,12 @@ def load_network(name: str) -> FeatureNetwork:
     from caloforge.metrics.multivariate.feature_layers import Standardise
 
     geometry = DetectorGeometry.from_dict(card["geometry"], source=str(path))
-    module = Standardise(trunk(geometry, card["scale"]), N_FEATURES)
-    module.load_state_dict(load(content))
-    return FeatureNetwork(name, card, module.eval())
+    module = Standardise(trunk(geometry, card["scale"]), feature_count(geometry))
+    tensors = load(content)
+    head = {key: tensors.pop(key).numpy() for key in list(tensors) if key.startswith(_HEAD)}
+    module.load_state_dict(tensors)
+    of_head = (head[f"{_HEAD}weight"], head[f"{_HEAD}bias"]) if head else None
+    return FeatureNetwork(name, card, module.eval(), of_head)
 
 
 def network_of(geometry: DetectorGeometry) -> FeatureNetwork | None:
@@ -179,7 +248,8 @@ def fid_section(trial: Trial, settings: Settings, rng: np.random.Generator) -> F
     network = network_of(trial.geometry)
     if network is not None:
         tables = [network.features(side.showers) for side in trial.sides]
-        note = f"{N_FEATURES} features of {network.name}, trained on {network.card['data']}"
+        n_features, data = tables[0].shape[1], network.card["data"]
+        note = f"{n_features} features of {network.name}, trained on {data}"
         found.append((network.name, tables, note))
     if settings.network is not None:
         path = Path(settings.network)
