@@ -158,6 +158,7 @@ class TestFiles:
             "calochallenge-1-pions",
             "cylinder",
             "cylinder-fine",
+            "faces-64",
             "mnist",
             "zn",
             "zp",

@@ -66,9 +66,13 @@ class Reflections:
         order = np.broadcast_to(np.arange(cells), (len(flags), cells))
         if not isinstance(layout, GridLayout):
             return order
-        grid = np.arange(cells).reshape(layout.cells)
+        grid = np.arange(cells).reshape(layout.planes, *layout.cells)
         for k, name in reversed(list(enumerate(self.names))):
-            reflected = {"mirror_x": grid[::-1], "mirror_y": grid[:, ::-1], "transpose": grid.T}
+            reflected = {
+                "mirror_x": grid[:, ::-1],
+                "mirror_y": grid[:, :, ::-1],
+                "transpose": grid.swapaxes(1, 2),
+            }
             # Undo in reverse: where the last reflection took its cell from, and so on.
             order = np.where(flags[:, k : k + 1], reflected[name].ravel()[order], order)
         return order

@@ -152,7 +152,7 @@ class CellFrame:
         far_light: What far cells hold on average.
 
     Raises:
-        ConfigError: If a geometry that is no grid is to be rolled.
+        ConfigError: If a geometry that is no grid, or one of several planes, is to be rolled.
     """
 
     geometry: DetectorGeometry
@@ -164,6 +164,14 @@ class CellFrame:
             msg = (
                 f"centre_on_impact: geometry '{self.geometry.name}' is a {self.geometry.kind}, "
                 "expected a grid; set data.centre_on_impact = false"
+            )
+            raise ConfigError(msg)
+        layout = self.geometry.layout
+        if self.centre_on_impact and isinstance(layout, GridLayout) and layout.planes > 1:
+            msg = (
+                f"centre_on_impact: geometry '{self.geometry.name}' has "
+                f"{layout.planes} planes, expected 1: images have no impact "
+                "point; set data.centre_on_impact = false"
             )
             raise ConfigError(msg)
 

@@ -209,7 +209,7 @@ def _draw(
     if isinstance(layout, GridLayout):
         half_x, half_y = layout.half_width_cm
         image = ax.imshow(
-            np.ma.masked_less(cells.reshape(layout.cells).T, norm.vmin or 0.0),
+            np.ma.masked_less(layout.shaped(cells[None])[0].T, norm.vmin or 0.0),
             origin="lower", extent=(-half_x, half_x, -half_y, half_y),
             cmap="viridis", norm=norm, interpolation="nearest",
         )  # fmt: skip

@@ -19,7 +19,7 @@ from caloforge.formats.challenge.binning_xml import check_binning, write_binning
 from caloforge.formats.challenge.calochallenge import challenge_threshold
 from caloforge.formats.fingerprints import Fingerprints
 from caloforge.formats.format import LargeCountError, ReadOptions, WriteOptions
-from caloforge.formats.registry import format_for, open_showers, source_sets
+from caloforge.formats.registry import check_planes, format_for, open_showers, source_sets
 from caloforge.formats.screening import check_shape, faults
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def convert(
         open_showers(files, format_name, options) as source,
         Fingerprints(files) as fingerprints,
     ):
+        check_planes(target, source.geometry, output)
         if binning is not None:
             check_binning(binning, source.geometry, force=force)
         job = _Job(

@@ -149,6 +149,7 @@ class Format:
             if it cannot be written. Raises DataFormatError if the geometry does not fit.
         loses: What a file that is written here does not keep, ``""`` if it keeps everything.
         mapped: Whether a mapping names its branches or columns.
+        planes: Whether it can hold grids of several planes, as of colour images.
     """
 
     name: str
@@ -163,3 +164,4 @@ class Format:
     group: Callable[[Sequence[Path]], list[tuple[Path, ...]]] | None = None
     loses: str = ""
     mapped: bool = False
+    planes: bool = False

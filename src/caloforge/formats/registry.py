@@ -21,10 +21,12 @@ from caloforge.formats.o2 import text
 from caloforge.formats.parquet import table
 from caloforge.formats.point_cloud import clouds
 from caloforge.formats.root import tree
+from caloforge.geometry import GridLayout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
+
+    from caloforge.geometry import DetectorGeometry
 
 # In the order in which a file is offered to them: the strictest first.
 FORMATS: tuple[Format, ...] = (
@@ -129,6 +131,25 @@ def format_for(output: str | Path, name: str | None = None) -> Format:
     return row
 
 
+def check_planes(row: Format, geometry: DetectorGeometry, where: str | Path) -> None:
+    """Refuse several planes in a format that has no place for them.
+
+    Raises:
+        DataFormatError: Naming what to do.
+    """
+    if (
+        isinstance(geometry.layout, GridLayout)
+        and geometry.layout.planes > 1
+        and not row.planes
+    ):
+        names = ", ".join(other.name for other in FORMATS if other.planes)
+        msg = (
+            f"{where}: geometry '{geometry.name}' has {geometry.layout.planes} planes, "
+            f"expected 1 in format '{row.name}'; {names} can hold them"
+        )
+        raise DataFormatError(msg)
+
+
 def source_sets(
     paths: Sequence[str | Path], format_name: str | None = None
 ) -> list[tuple[Format, tuple[Path, ...]]]:
@@ -194,9 +215,12 @@ def open_showers(
     check_known(options.pdg)
     sets = source_sets(paths, format_name)
 
-    def opener(k: int) -> AbstractContextManager[ShowerSource]:
+    @contextmanager
+    def opener(k: int) -> Iterator[ShowerSource]:
         row, group = sets[k]
-        return row.read(group, options)
+        with row.read(group, options) as source:
+            check_planes(row, source.geometry, " + ".join(map(str, group)))
+            yield source
 
     with ExitStack() as stack:
         if len(sets) == 1:

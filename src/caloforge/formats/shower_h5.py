@@ -189,7 +189,7 @@ def _shape(geometry: DetectorGeometry) -> tuple[Any, ...]:
     """Number and unit of the cells, without their sizes, which a user may correct."""
     layout = geometry.layout
     if isinstance(layout, GridLayout):
-        return geometry.unit, layout.cells
+        return geometry.unit, layout.planes, layout.cells
     return geometry.unit, *(layer.shape for layer in layout.layers)
 
 
@@ -222,4 +222,5 @@ FORMAT = Format(
     recognise=_recognise,
     read=_read,
     write=_write,
+    planes=True,
 )

@@ -131,7 +131,9 @@ class NearestShower:
         j = np.arange(size[1]) - (there - here)[:, 1:]
         inside = ((i >= 0) & (i < size[0]))[:, :, None] & ((j >= 0) & (j < size[1]))[:, None]
         origin = (i[:, :, None] * size[1] + j[:, None, :]).reshape(len(donors), -1)
-        inside = inside.reshape(len(donors), -1)
+        first = np.arange(layout.planes)[:, None] * (size[0] * size[1])
+        origin = (origin[:, None, :] + first).reshape(len(donors), -1)
+        inside = np.tile(inside.reshape(len(donors), -1), (1, layout.planes))
         moved = np.take_along_axis(showers, np.where(inside, origin, 0), axis=1)
         return np.where(inside, moved, moved.dtype.type(0))
 

@@ -41,7 +41,7 @@ class Channel:
             raise GeometryError(msg)
 
     def mask(self, layout: GridLayout) -> NDArray[np.bool_]:
-        """Cells of this channel, ``(cell,)``."""
+        """Cells of this channel, ``(cell,)``, in all planes."""
         i, j = np.indices(layout.cells)
         inside = np.ones(layout.cells, dtype=bool)
         for index, bounds in ((i, self.x), (j, self.y)):
@@ -52,7 +52,7 @@ class Channel:
         if not inside.any():
             msg = f"channel '{self.name}': found no cell in it, expected at least one"
             raise GeometryError(msg)
-        return inside.ravel()
+        return np.tile(inside.ravel(), layout.planes)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the TOML table of this channel."""

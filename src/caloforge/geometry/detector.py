@@ -42,7 +42,7 @@ class DetectorGeometry:
         unit: Unit of a cell, e.g. ``"photons"`` or ``"MeV"``.
         counts: Whether cells are integer counts.
         conventions: Channels under each named convention; a cylinder has none of its own, its
-            channels are its layers.
+            channels are its layers. Those of a grid without any are its planes.
         front_face_z_cm: Position of the front face along the beam, in cm, if known.
         maximum: Largest value that a cell can have, in the detector's unit: images are bounded,
             calorimeters are not (``None``).
@@ -72,7 +72,9 @@ class DetectorGeometry:
         """Names of the channel conventions, the default first."""
         if self.conventions:
             return tuple(self.conventions)
-        return ("layers",) if isinstance(self.layout, CylinderLayout) else ("total",)
+        if isinstance(self.layout, CylinderLayout):
+            return ("layers",)
+        return ("total",) if self.layout.planes == 1 else ("planes",)
 
     def channels(self, convention: str | None = None) -> ChannelSet:
         """Return the channels under a convention, by default the geometry's first.
@@ -93,7 +95,10 @@ class DetectorGeometry:
             masks = np.stack([of_cell == k for k in layers])
             return ChannelSet(name, tuple(f"layer {k}" for k in layers), masks)
         if not self.conventions:
-            return ChannelSet(name, ("total",), np.ones((1, self.n_cells), dtype=bool))
+            of_plane = np.arange(self.n_cells) // (self.n_cells // self.layout.planes)
+            masks = of_plane == np.arange(self.layout.planes)[:, None]
+            names = ("total",) if self.layout.planes == 1 else self.layout.plane_names
+            return ChannelSet(name, names, masks)
         chosen = self.conventions[name]
         masks = np.stack([channel.mask(self.layout) for channel in chosen])
         return ChannelSet(name, tuple(channel.name for channel in chosen), masks)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SYMMETRIES = ("mirror_x", "mirror_y", "transpose")
+_MOST_PLANES = 64
+_COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class GridLayout:
     """A grid of ``cells[0]`` x ``cells[1]`` cells, centred on the origin.
 
     Cell ``(i, j)`` has ``i`` along x and ``j`` along y, and is stored flat at
-    ``i * cells[1] + j``.
+    ``i * cells[1] + j``. Colour images have several planes, one after another: cell
+    ``(plane, i, j)`` is stored at ``(plane * cells[0] + i) * cells[1] + j``.
 
     Attributes:
         cells: Number of cells along x and y.
@@ -30,11 +33,13 @@ class GridLayout:
         symmetries: Reflections under which the detector maps onto itself, out of ``mirror_x``,
             ``mirror_y`` and ``transpose`` (swap x and y): training may use them to see a shower
             from other sides.
+        planes: Cells at each place: 1, or 3 for red, green and blue.
     """
 
     cells: tuple[int, int]
     pitch_cm: tuple[float, float] = (1.0, 1.0)
     symmetries: tuple[str, ...] = ()
+    planes: int = 1
 
     kind = "grid"
 
@@ -45,6 +50,12 @@ class GridLayout:
         if len(self.pitch_cm) != 2 or not all(1e-6 < p < 1e6 for p in self.pitch_cm):
             msg = (
                 f"geometry [grid] pitch_cm: found {self.pitch_cm}, expected two lengths above 0"
+            )
+            raise GeometryError(msg)
+        if not isinstance(self.planes, int) or not 1 <= self.planes <= _MOST_PLANES:
+            msg = (
+                f"geometry [grid] planes: found {self.planes}, expected 1 to {_MOST_PLANES}; "
+                "take 3 for colours"
             )
             raise GeometryError(msg)
         for name in self.symmetries:
@@ -61,8 +72,15 @@ class GridLayout:
 
     @property
     def n_cells(self) -> int:
-        """Number of cells."""
-        return self.cells[0] * self.cells[1]
+        """Number of cells, of all planes."""
+        return self.planes * self.cells[0] * self.cells[1]
+
+    @property
+    def plane_names(self) -> tuple[str, ...]:
+        """What the planes are called."""
+        if self.planes == len(_COLOURS):
+            return _COLOURS
+        return tuple(f"plane {k}" for k in range(self.planes))
 
     @property
     def half_width_cm(self) -> tuple[float, float]:
@@ -70,22 +88,33 @@ class GridLayout:
         return self.cells[0] * self.pitch_cm[0] / 2, self.cells[1] * self.pitch_cm[1] / 2
 
     def shaped(self, showers: NDArray[Any]) -> NDArray[Any]:
-        """View flat showers ``(n, cell)`` as ``(n, x, y)``."""
-        return showers.reshape(len(showers), *self.cells)
+        """View flat showers ``(n, cell)`` as ``(n, x, y)``; the sum over planes, if several."""
+        if self.planes == 1:
+            return showers.reshape(len(showers), *self.cells)
+        wide = np.int64 if showers.dtype.kind in "bui" else showers.dtype
+        summed: NDArray[Any] = self.by_plane(showers).sum(axis=1, dtype=wide)
+        return summed
+
+    def by_plane(self, showers: NDArray[Any]) -> NDArray[Any]:
+        """View flat showers ``(n, cell)`` as ``(n, plane, x, y)``."""
+        return showers.reshape(len(showers), self.planes, *self.cells)
 
     def upright(self, showers: NDArray[Any]) -> NDArray[Any]:
         """View flat showers ``(n, cell)`` as pictures ``(n, row, column)``.
 
-        As people look at them: x to the right, y upwards, the first row on top.
+        As people look at them: x to the right, y upwards, the first row on top. Of several
+        planes the result is ``(n, row, column, plane)``, as programs for pictures want it.
         """
-        return self.shaped(showers).swapaxes(1, 2)[:, ::-1]
+        pictures = self.by_plane(showers).transpose(0, 3, 2, 1)[:, ::-1]
+        return pictures[..., 0] if self.planes == 1 else pictures
 
     def flat(self, pictures: NDArray[Any]) -> NDArray[Any]:
-        """Undo `upright`: pictures ``(n, row, column)`` to flat showers ``(n, cell)``."""
-        return pictures[:, ::-1].swapaxes(1, 2).reshape(len(pictures), self.n_cells)
+        """Undo `upright`: pictures to flat showers ``(n, cell)``."""
+        rows = pictures[..., None] if self.planes == 1 else pictures
+        return rows[:, ::-1].transpose(0, 3, 2, 1).reshape(len(pictures), self.n_cells)
 
     def centres_cm(self) -> NDArray[np.float64]:
-        """Centres of the cells, ``(cell, 2)``: x and y in cm."""
+        """Centres of the cells, ``(cell, 2)``: x and y in cm; alike in all planes."""
         axes = [
             (np.arange(n) + 0.5) * pitch - half
             for n, pitch, half in zip(
@@ -93,13 +122,15 @@ class GridLayout:
             )
         ]
         x, y = np.meshgrid(*axes, indexing="ij")
-        return np.stack((x.ravel(), y.ravel()), axis=1)
+        return np.tile(np.stack((x.ravel(), y.ravel()), axis=1), (self.planes, 1))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the TOML table of this layout."""
         table: dict[str, Any] = {"cells": list(self.cells), "pitch_cm": list(self.pitch_cm)}
         if self.symmetries:
             table["symmetries"] = list(self.symmetries)
+        if self.planes != 1:
+            table["planes"] = self.planes
         return table
 
     @classmethod
@@ -109,4 +140,5 @@ class GridLayout:
             cells=tuple(table["cells"]),
             pitch_cm=tuple(map(float, table.get("pitch_cm", (1.0, 1.0)))),  # type: ignore[arg-type]
             symmetries=tuple(table.get("symmetries", ())),
+            planes=table.get("planes", 1),
         )

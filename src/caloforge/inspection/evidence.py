@@ -138,4 +138,5 @@ def _impact_map(rows: Rows, geometry: DetectorGeometry) -> NDArray[np.float64]:
     inside = np.isfinite(place).all(axis=1) & (place >= 0).all(axis=1)
     inside &= (place < layout.cells).all(axis=1)
     i, j = place[inside].astype(np.int64).T
-    return np.bincount(i * layout.cells[1] + j, minlength=geometry.n_cells).astype(np.float64)
+    at_place = np.bincount(i * layout.cells[1] + j, minlength=int(np.prod(layout.cells)))
+    return np.tile(at_place, layout.planes).astype(np.float64)

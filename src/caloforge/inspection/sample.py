@@ -72,7 +72,7 @@ class SampleTally:
             # Stored with x fastest, cell k lies at (k mod cells_x, k div cells_x).
             nx, ny = layout.cells
             j, i = np.divmod(np.arange(nx * ny), nx)
-            swapped = centres.reshape(nx, ny, 2)[i, j]
+            swapped = np.tile(centres[: nx * ny].reshape(nx, ny, 2)[i, j], (layout.planes, 1))
             self._places = [*centres.T, *swapped.T]
         self._parts: list[Rows] = []
 

@@ -88,7 +88,7 @@ def blurred(sample: ShowerSample, rng: np.random.Generator, *, share: float) -> 
 
 def mirrored(sample: ShowerSample, rng: np.random.Generator) -> ShowerSample:  # noqa: ARG001
     """Mirrored in x, while the incident particles stay where they are."""
-    cells = _grid(sample).shaped(sample.showers)[:, ::-1]
+    cells = _grid(sample).by_plane(sample.showers)[:, :, ::-1]
     return _with(sample, cells.reshape(sample.showers.shape))
 
 
@@ -129,7 +129,8 @@ def dead_row(sample: ShowerSample, rng: np.random.Generator) -> ShowerSample:  #
     layout = sample.geometry.layout
     showers = sample.showers.copy()
     if isinstance(layout, GridLayout):
-        showers[:, np.arange(layout.n_cells) // layout.cells[1] == layout.cells[0] // 2 + 2] = 0
+        row = np.arange(layout.n_cells) // layout.cells[1] % layout.cells[0]
+        showers[:, row == layout.cells[0] // 2 + 2] = 0
     else:
         slices = [part for part in layout.slices if part.stop > part.start]
         showers[:, slices[len(slices) // 2]] = 0
@@ -231,9 +232,9 @@ def _grid(sample: ShowerSample) -> GridLayout:
 
 def _next(layout: GridLayout, axis: int, step: int) -> NDArray[np.int64]:
     """The cell one step further, or -1 beyond the edge, ``(cell,)``."""
-    number = np.full(tuple(n + 2 for n in layout.cells), -1)
-    number[1:-1, 1:-1] = np.arange(layout.n_cells).reshape(layout.cells)
-    shifted: NDArray[np.int64] = np.roll(number, -step, axis=axis)[1:-1, 1:-1].ravel()
+    number = np.full((layout.planes, *(n + 2 for n in layout.cells)), -1)
+    number[:, 1:-1, 1:-1] = np.arange(layout.n_cells).reshape(layout.planes, *layout.cells)
+    shifted: NDArray[np.int64] = np.roll(number, -step, axis=1 + axis)[:, 1:-1, 1:-1].ravel()
     return shifted
 
 

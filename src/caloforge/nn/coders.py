@@ -132,7 +132,7 @@ def make_encoder(
     check_network(network, spec)
     condition_dim = spec.condition_dim if conditioned else 0
     if network != "mlp" and spec.grid is not None:
-        return ConvEncoder(spec.grid, widths, condition_dim, outputs)
+        return ConvEncoder(spec.grid, widths, condition_dim, outputs, spec.planes)
     return DenseEncoder(spec.n_cells, widths, condition_dim, outputs)
 
 
@@ -156,9 +156,9 @@ def make_decoder(
     if inputs == 0:
         return ConstantDecoder(bias)
     if network == "conv" and spec.grid is not None:
-        return ConvDecoder(inputs, widths[0], widths[1:], spec.grid)
+        return ConvDecoder(inputs, widths[0], widths[1:], spec.grid, spec.planes)
     if network == "upsampling" and spec.grid is not None:
-        return UpsamplingDecoder(inputs, widths[0], widths[1:], spec.grid)
+        return UpsamplingDecoder(inputs, widths[0], widths[1:], spec.grid, spec.planes)
     mlp = MLP((inputs, *widths, spec.n_cells))
     with torch.no_grad():
         mlp.last.weight.mul_(0.1)

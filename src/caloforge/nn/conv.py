@@ -29,15 +29,21 @@ class ConvEncoder(nn.Module):
         channels: Channels after each convolution.
         condition_dim: Length of a condition vector joined before the linear layer, or 0.
         outputs: Length of the result.
+        planes: Cells at each place of the grid.
     """
 
     def __init__(
-        self, grid: tuple[int, int], channels: Sequence[int], condition_dim: int, outputs: int
+        self,
+        grid: tuple[int, int],
+        channels: Sequence[int],
+        condition_dim: int,
+        outputs: int,
+        planes: int = 1,
     ) -> None:
         super().__init__()
-        self.grid = grid
+        self.shape = planes, *grid
         layers: list[nn.Module] = []
-        for inside, outside in pairwise((1, *channels)):
+        for inside, outside in pairwise((planes, *channels)):
             layers += [
                 nn.Conv2d(inside, outside, kernel_size=4, stride=2, padding=1),
                 nn.BatchNorm2d(outside),
@@ -49,7 +55,7 @@ class ConvEncoder(nn.Module):
 
     def forward(self, showers: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Map ``(batch, cell)``, ``(batch, condition)`` or None to ``(batch, outputs)``."""
-        features = self.convolutions(showers.reshape(-1, 1, *self.grid)).flatten(1)
+        features = self.convolutions(showers.reshape(-1, *self.shape)).flatten(1)
         if conditions is not None:
             features = torch.cat((features, conditions), dim=1)
         y: Tensor = self.linear(features)
@@ -62,12 +68,18 @@ class ConvDecoder(nn.Module):
     Arguments:
         inputs: Length of the code, conditions included.
         hidden: Units of a first dense layer.
-        channels: Channels before each transposed convolution; the last gives one.
+        channels: Channels before each transposed convolution; the last gives the planes.
         grid: Cells along x and y; what is too much is cut at the high edges.
+        planes: Cells at each place of the grid.
     """
 
     def __init__(
-        self, inputs: int, hidden: int, channels: Sequence[int], grid: tuple[int, int]
+        self,
+        inputs: int,
+        hidden: int,
+        channels: Sequence[int],
+        grid: tuple[int, int],
+        planes: int = 1,
     ) -> None:
         super().__init__()
         self.grid = grid
@@ -80,7 +92,7 @@ class ConvDecoder(nn.Module):
             nn.LeakyReLU(0.2),
         )
         layers: list[nn.Module] = []
-        for inside, outside in pairwise((*channels, 1)):
+        for inside, outside in pairwise((*channels, planes)):
             layers += [
                 nn.ConvTranspose2d(inside, outside, kernel_size=4, stride=2, padding=1),
                 nn.BatchNorm2d(outside),
@@ -90,6 +102,6 @@ class ConvDecoder(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Map ``(batch, inputs)`` to ``(batch, cell)``."""
-        planes = self.dense(codes).reshape(-1, self.channels, *self.start)
-        cells: Tensor = self.convolutions(planes)
-        return cells[:, 0, : self.grid[0], : self.grid[1]].flatten(1)
+        start = self.dense(codes).reshape(-1, self.channels, *self.start)
+        cells: Tensor = self.convolutions(start)
+        return cells[:, :, : self.grid[0], : self.grid[1]].flatten(1)

@@ -52,6 +52,7 @@ class ConvDiscriminator(nn.Module):
         hidden: Units of the dense layer.
         condition_dim: Length of the condition vector.
         batch_norm: Whether to normalise.
+        planes: Cells at each place of the grid.
     """
 
     def __init__(
@@ -62,11 +63,12 @@ class ConvDiscriminator(nn.Module):
         condition_dim: int,
         *,
         batch_norm: bool,
+        planes: int = 1,
     ) -> None:
         super().__init__()
-        self.grid = grid
+        self.shape = planes, *grid
         layers: list[nn.Module] = []
-        for k, (inside, outside) in enumerate(pairwise((1, *channels))):
+        for k, (inside, outside) in enumerate(pairwise((planes, *channels))):
             layers.append(nn.Conv2d(inside, outside, kernel_size=4, stride=2, padding=1))
             if batch_norm and k:
                 layers.append(nn.BatchNorm2d(outside))
@@ -77,7 +79,7 @@ class ConvDiscriminator(nn.Module):
 
     def forward(self, showers: Tensor, conditions: Tensor) -> Tensor:
         """Map ``(batch, cell)`` and ``(batch, condition)`` to scores ``(batch, 1)``."""
-        features = self.convolutions(showers.reshape(-1, 1, *self.grid)).flatten(1)
+        features = self.convolutions(showers.reshape(-1, *self.shape)).flatten(1)
         scores: Tensor = self.dense(torch.cat((features, conditions), dim=1))
         return scores
 
@@ -107,5 +109,10 @@ def make_discriminator(
         )
         raise ConfigError(msg)
     return ConvDiscriminator(
-        spec.grid, widths[:-1], widths[-1], spec.condition_dim, batch_norm=batch_norm
+        spec.grid,
+        widths[:-1],
+        widths[-1],
+        spec.condition_dim,
+        batch_norm=batch_norm,
+        planes=spec.planes,
     )

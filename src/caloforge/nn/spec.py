@@ -67,6 +67,7 @@ class ShowerSpec:
             weights are about to be loaded.
         regions: Coarse region of each cell, ``(cell,)``: see `regions_of`.
         maximum: Largest value that a cell can have, if there is one.
+        planes: Cells at each place of a grid: its channels for convolutions.
     """
 
     n_cells: int
@@ -77,6 +78,7 @@ class ShowerSpec:
     mean: Tensor
     regions: Tensor
     maximum: float | None = None
+    planes: int = 1
 
     @classmethod
     def of(
@@ -110,6 +112,7 @@ class ShowerSpec:
             mean=mean,
             regions=regions_of(geometry),
             maximum=geometry.maximum,
+            planes=layout.planes if isinstance(layout, GridLayout) else 1,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -132,7 +135,7 @@ def regions_of(geometry: DetectorGeometry) -> Tensor:
     """Cut the cells into a few regions, whose sums say coarsely what a shower looks like.
 
     A grid is cut into quadrants and square rings around its central cell, in the model's frame
-    of cells; a cylinder into its layers.
+    of cells, each plane for itself; a cylinder into its layers.
 
     Arguments:
         geometry: The detector.
@@ -147,5 +150,6 @@ def regions_of(geometry: DetectorGeometry) -> Tensor:
     offset = np.indices(layout.cells) - centre
     ring = np.searchsorted(_RING_CELLS, np.abs(offset).max(axis=0))
     quadrant = 2 * (offset[0] >= 0) + (offset[1] >= 0)
-    regions = np.unique(ring * 4 + quadrant, return_inverse=True)[1]
-    return torch.from_numpy(regions.ravel())
+    regions = np.unique(ring * 4 + quadrant, return_inverse=True)[1].ravel()
+    first = np.arange(layout.planes)[:, None] * (regions.max() + 1)
+    return torch.from_numpy((first + regions).ravel())

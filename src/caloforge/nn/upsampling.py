@@ -34,10 +34,16 @@ class UpsamplingDecoder(nn.Module):
         hidden: Units of a first dense layer.
         channels: Channels before each stage, and before the last convolution.
         grid: Cells along x and y; what is too much is cut at the high edges.
+        planes: Cells at each place of the grid.
     """
 
     def __init__(
-        self, inputs: int, hidden: int, channels: Sequence[int], grid: tuple[int, int]
+        self,
+        inputs: int,
+        hidden: int,
+        channels: Sequence[int],
+        grid: tuple[int, int],
+        planes: int = 1,
     ) -> None:
         super().__init__()
         self.grid = grid
@@ -58,10 +64,12 @@ class UpsamplingDecoder(nn.Module):
                 nn.BatchNorm2d(outside),
                 nn.LeakyReLU(0.2),
             ]
-        self.convolutions = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, kernel_size=3))
+        self.convolutions = nn.Sequential(
+            *layers, nn.Conv2d(channels[-1], planes, kernel_size=3)
+        )
 
     def forward(self, codes: Tensor) -> Tensor:
         """Map ``(batch, inputs)`` to ``(batch, cell)``."""
-        planes = self.dense(codes).reshape(-1, self.channels, *self.start)
-        cells: Tensor = self.convolutions(planes)
-        return cells[:, 0, : self.grid[0], : self.grid[1]].flatten(1)
+        start = self.dense(codes).reshape(-1, self.channels, *self.start)
+        cells: Tensor = self.convolutions(start)
+        return cells[:, :, : self.grid[0], : self.grid[1]].flatten(1)

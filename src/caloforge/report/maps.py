@@ -113,7 +113,7 @@ def show_cells(
     """Draw the cells of a grid where they are, in cm."""
     half_x, half_y = layout.half_width_cm
     image = ax.imshow(
-        cells.reshape(layout.cells).T,
+        layout.shaped(cells[None])[0].T,
         origin="lower",
         extent=(-half_x, half_x, -half_y, half_y),
         cmap=colours,

@@ -131,8 +131,13 @@ def lines(
                 flip = on & (swapped if side != axis else ~swapped)
                 source[side] = np.where(flip, size[axis] - 1 - source[side], source[side])
     x, y = source
+    along_x = np.where(swapped, x, x * size[1])
+    if layout.planes > 1:  # lines of all planes, one after another
+        first = np.arange(layout.planes)[:, None] * (size[0] * size[1])
+        along_x = (along_x[:, None, :] + first).reshape(len(particles), -1)
+        near[0] = np.tile(near[0], (1, layout.planes))
     return Lines(
-        np.where(swapped, x, x * size[1]).astype(np.int32),
+        along_x.astype(np.int32),
         np.where(swapped, y * size[1], y).astype(np.int32),
         *near,
     )

@@ -138,7 +138,7 @@ def _typical(
     if isinstance(layout, GridLayout):
         if min(layout.cells) < 3:
             return np.full(len(hits), np.nan)
-        return _quantile(_neighbours(hits.reshape(layout.cells)), share).ravel()
+        return _quantile(_neighbours(hits, layout), share)
     typical = []
     for part in layout.shaped(hits[None]):
         rings = np.full(part.shape[1:], np.nan)
@@ -160,12 +160,13 @@ def _quantile(around: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     return np.asarray(lower + (place - low) * (upper - lower))
 
 
-def _neighbours(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the eight cells around each, ``(8, x, y)``; NaN beyond the edge."""
-    nx, ny = cells.shape
-    padded = np.pad(cells, 1, constant_values=np.nan)
+def _neighbours(cells: NDArray[np.float64], layout: GridLayout) -> NDArray[np.float64]:
+    """Return the eight cells around each in its plane, ``(8, cell)``; NaN beyond the edge."""
+    nx, ny = layout.cells
+    planes = cells.reshape(layout.planes, nx, ny)
+    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
     shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    return np.stack([padded[i : i + nx, j : j + ny] for i, j in shifts])
+    return np.stack([padded[:, i : i + nx, j : j + ny].ravel() for i, j in shifts])
 
 
 def _hot(evidence: Evidence, repeats: float) -> NDArray[np.bool_]:
@@ -180,11 +181,10 @@ def _hot(evidence: Evidence, repeats: float) -> NDArray[np.bool_]:
     if isinstance(layout, GridLayout):
         if min(layout.cells) < 3:
             return np.zeros(len(hits), dtype=bool)
-        around = _neighbours(hits.reshape(layout.cells))
-        often = np.nanmax(around, axis=0).ravel()
-        near = _neighbours(evidence.impacts.reshape(layout.cells))
-        aimed = np.nansum(near, axis=0).ravel() + evidence.impacts > _AIMED * n
-        bright = _largest(_neighbours(mean.reshape(layout.cells))).ravel()
+        often = np.nanmax(_neighbours(hits, layout), axis=0)
+        near = _neighbours(evidence.impacts, layout)
+        aimed = np.nansum(near, axis=0) + evidence.impacts > _AIMED * n
+        bright = _largest(_neighbours(mean, layout))
     else:
         position = evidence.impact_cm
         if np.nanmax(np.abs(position), initial=0.0) > 0:
@@ -208,7 +208,8 @@ def _largest(around: NDArray[np.float64]) -> NDArray[np.float64]:
 def _names(evidence: Evidence) -> list[str]:
     layout = evidence.geometry.layout
     if isinstance(layout, GridLayout):
-        return [f"({i}, {j})" for i, j in np.ndindex(layout.cells)]
+        of_plane = [f"{name} " for name in layout.plane_names] if layout.planes > 1 else [""]
+        return [f"{plane}({i}, {j})" for plane in of_plane for i, j in np.ndindex(layout.cells)]
     return [
         f"(layer {k}, angle {a}, ring {r})"
         for k, layer in enumerate(layout.layers)

@@ -117,7 +117,9 @@ def neighbours(trial: Trial) -> list[tuple[int, int]]:
     if isinstance(trial.geometry.layout, CylinderLayout):
         return list(pairwise(range(len(masks))))
     layout = trial.geometry.layout
-    border = _border(masks, layout.cells)
+    of_plane = masks.reshape(len(masks), layout.planes, -1)
+    at_place: NDArray[np.bool_] = np.logical_or.reduce(of_plane, axis=1)
+    border = _border(at_place, layout.cells)
     return [pair for pair in combinations(range(len(masks)), 2) if border[pair] > 2]
 
 

@@ -52,7 +52,7 @@ def centred(showers: NDArray[Any], geometry: DetectorGeometry) -> NDArray[Any]:
         return showers
     size = np.asarray(layout.cells)
     moved = np.empty_like(showers)
-    i, j = (index.ravel() for index in np.indices(layout.cells))
+    plane, i, j = (index.ravel() for index in np.indices((layout.planes, *layout.cells)))
     for start in range(0, len(showers), _ROWS):
         part = showers[start : start + _ROWS]
         weights = part.astype(np.float64)
@@ -68,7 +68,8 @@ def centred(showers: NDArray[Any], geometry: DetectorGeometry) -> NDArray[Any]:
         ).astype(np.int64)
         there_i, there_j = i + shift[:, :1], j + shift[:, 1:]
         inside = (there_i >= 0) & (there_i < size[0]) & (there_j >= 0) & (there_j < size[1])
-        origin = np.where(inside, there_i * size[1] + there_j, 0)
+        there = (plane * size[0] + there_i) * size[1] + there_j
+        origin = np.where(inside, there, 0)
         cells = np.take_along_axis(part, origin, axis=1)
         moved[start : start + _ROWS] = np.where(inside, cells, cells.dtype.type(0))
     return moved

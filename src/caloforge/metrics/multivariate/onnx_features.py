@@ -78,7 +78,9 @@ def _input(
     inputs = session.get_inputs()
     shapes: list[tuple[int, ...]] = [(geometry.n_cells,)]
     if isinstance(geometry.layout, GridLayout):
-        shapes += [geometry.layout.cells, (1, *geometry.layout.cells)]
+        layout = geometry.layout
+        shapes += [layout.cells] if layout.planes == 1 else []
+        shapes.append((layout.planes, *layout.cells))
     for shape in shapes:
         if len(inputs) == 1 and inputs[0].type == "tensor(float)":
             found = inputs[0].shape
