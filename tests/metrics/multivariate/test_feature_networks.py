@@ -14,7 +14,7 @@ from tests.metrics.toy_trials import tiny_trials, zn_trial
 
 from caloforge.data import load_sample
 from caloforge.errors import ConfigError, DataFormatError, MissingExtraError
-from caloforge.geometry import DetectorGeometry, load_geometry
+from caloforge.geometry import DetectorGeometry, GridLayout, load_geometry
 from caloforge.metrics import make_trial
 from caloforge.metrics.multivariate import feature_networks
 from caloforge.metrics.multivariate.feature_networks import (
@@ -186,6 +186,25 @@ def test_a_network_of_the_user(tmp_path, shape) -> None:
     figures = fid_section(trial, replace(QUICK, network=path), np.random.default_rng(0)).figures
     assert [figure.target for figure in figures] == ["zn-v1", "mine"]
     assert figures[1].value.value > 0
+
+
+def test_pictures_come_upright_to_a_network_of_the_user(tmp_path) -> None:
+    geometry = replace(
+        digit_geometry(), layout=GridLayout((3, 2), planes=3), name="tiny", title="tiny"
+    )
+    pictures = np.random.default_rng(1).integers(0, 256, (5, 2, 3, 3), dtype=np.uint16)
+    weights = np.random.default_rng(0).random((18, 3)).astype(np.float32)
+    planes_first = pictures.transpose(0, 3, 1, 2)
+    path = write_onnx(tmp_path / "mine.onnx", ["n", 3, 2, 3])
+    (found,) = onnx_features(path, [geometry.layout.flat(pictures)], geometry)
+    wanted = planes_first.reshape(5, 18) @ weights
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    grey = replace(geometry, layout=GridLayout((3, 2)))
+    path = write_onnx(tmp_path / "grey.onnx", ["n", 2, 3])
+    (found,) = onnx_features(path, [grey.layout.flat(pictures[..., 0])], grey)
+    weights = np.random.default_rng(0).random((6, 3)).astype(np.float32)
+    wanted = planes_first[:, 0].reshape(5, 6) @ weights
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
 
 
 def test_bad_networks_are_named(tmp_path, monkeypatch) -> None:

@@ -28,8 +28,9 @@ def onnx_features(
     """Features of several samples, in batches of 500 showers on one thread.
 
     The network has one float32 input: showers in the cells' unit, ``(batch, cell)``, or for a
-    grid ``(batch, x, y)`` or ``(batch, 1, x, y)``. Its first output are the features, one row a
-    shower; the batch must be of free size.
+    grid ``(batch, x, y)`` or ``(batch, 1, x, y)``. Pictures (cells with a largest value) come
+    upright, as ``(batch, plane, row, column)``, with values from 0 to that largest one. Its
+    first output are the features, one row a shower; the batch must be of free size.
 
     Arguments:
         path: ONNX file.
@@ -66,7 +67,7 @@ def onnx_features(
         )
         raise DataFormatError(msg) from error
     name, shape = _input(session, geometry, path)
-    return [_run(session, name, shape, showers, path) for showers in samples]
+    return [_run(session, name, shape, geometry, showers, path) for showers in samples]
 
 
 def _input(
@@ -78,9 +79,11 @@ def _input(
     inputs = session.get_inputs()
     shapes: list[tuple[int, ...]] = [(geometry.n_cells,)]
     if isinstance(geometry.layout, GridLayout):
-        layout = geometry.layout
-        shapes += [layout.cells] if layout.planes == 1 else []
-        shapes.append((layout.planes, *layout.cells))
+        planes, cells = geometry.layout.planes, geometry.layout.cells
+        if geometry.maximum is not None:
+            cells = (cells[1], cells[0])
+        shapes += [cells] if planes == 1 else []
+        shapes.append((planes, *cells))
     for shape in shapes:
         if len(inputs) == 1 and inputs[0].type == "tensor(float)":
             found = inputs[0].shape
@@ -101,6 +104,7 @@ def _run(
     session: Any,  # noqa: ANN401 - onnxruntime has no types
     name: str,
     shape: tuple[int, ...],
+    geometry: DetectorGeometry,
     showers: NDArray[Any],
     path: Path,
 ) -> Array:
@@ -108,7 +112,8 @@ def _run(
     for start in range(0, len(showers), _BATCH):
         batch = np.asarray(showers[start : start + _BATCH], dtype=np.float32)
         try:
-            output = np.asarray(session.run(None, {name: batch.reshape(-1, *shape)})[0])
+            shown = _shown(batch, shape, geometry)
+            output = np.asarray(session.run(None, {name: shown})[0])
         except Exception as error:  # as above
             msg = (
                 f"{path}: found a network that fails on showers ({_first_line(error)}), "
@@ -130,6 +135,17 @@ def _run(
             raise DataFormatError(msg)
         parts.append(features)
     return np.concatenate(parts)
+
+
+def _shown(
+    showers: NDArray[np.float32], shape: tuple[int, ...], geometry: DetectorGeometry
+) -> NDArray[np.float32]:
+    """Showers in the shape of the input; pictures upright."""
+    layout = geometry.layout
+    if isinstance(layout, GridLayout) and geometry.maximum is not None and len(shape) > 1:
+        upright = layout.upright(showers)
+        showers = upright if layout.planes == 1 else upright.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(showers.reshape(len(showers), *shape))
 
 
 def _first_line(error: Exception) -> str:
