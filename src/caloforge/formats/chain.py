@@ -109,6 +109,7 @@ class ChainedSource:
                         incident=None,
                         showers=piece.showers,
                         cpu_seconds=piece.cpu_seconds if self.has_cpu_seconds else None,
+                        unreadable=piece.unreadable,
                     )
 
 

@@ -137,7 +137,7 @@ def convert(
     sets = source_sets(inputs, format_name)
     files = [path for _, group in sets for path in group]
     output = Path(output)
-    options = options or ReadOptions()
+    options = replace(options or ReadOptions(), skip_bad=skip_bad)
     formats = list(dict.fromkeys(row.name for row, _ in sets))
     mappings = tuple(path for path in (options.mapping, write_mapping) if path is not None)
     if mappings and not any(row.mapped for row in (target, *(row for row, _ in sets))):
@@ -222,7 +222,7 @@ class _Job:
         with self.target.write(report.path, geometry, options) as sink:
             for piece in self.source.pieces(piece_rows(geometry)):
                 self._write(piece, sink, report)
-                report.n_read += len(piece.showers)
+                report.n_read += len(piece.showers) + _left_out(piece, report)
                 self.progress(report.n_read, total)
             self._check_selection(report)
             report.inputs = self.fingerprints.tables()
@@ -356,6 +356,16 @@ def _threshold(value: float | str | None, geometry: DetectorGeometry) -> float:
     if not 0 <= number < np.inf:
         msg = f"threshold: found '{value}', expected 'challenge' or 0 or more; correct it"
         raise ConfigError(msg)
+    return number
+
+
+def _left_out(piece: Piece, report: Report) -> int:
+    """Note the showers that could not even be read; return how many there are."""
+    for reason, n in piece.unreadable.items():
+        if n:
+            report.skipped[reason] = report.skipped.get(reason, 0) + n
+    number = sum(piece.unreadable.values())
+    report.n_skipped += number
     return number
 
 

@@ -19,10 +19,11 @@ _BLOCK = 1024**2
 class Fingerprints:
     """SHA-256 of files, by a thread of its own; use it in a ``with`` statement.
 
-    The files are being read at the same time, so that the disk gives them once.
+    The files are being read at the same time, so that the disk gives them once. A folder is
+    one input: the checksum is of the names and contents of its files, in their order.
 
     Arguments:
-        paths: The files.
+        paths: The files, and folders.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -55,9 +56,24 @@ class Fingerprints:
         tables = []
         for path in paths:
             digest, size = hashlib.sha256(), 0
-            with path.open("rb") as file:
-                while not self._stop.is_set() and (block := file.read(_BLOCK)):
-                    digest.update(block)
-                    size += len(block)
+            folder = path.is_dir()
+            for member in _files(path) if folder else [path]:
+                if self._stop.is_set():
+                    break
+                if folder:
+                    digest.update(f"{member.relative_to(path).as_posix()}\0".encode())
+                with member.open("rb") as file:
+                    while not self._stop.is_set() and (block := file.read(_BLOCK)):
+                        digest.update(block)
+                        size += len(block)
             tables.append({"path": str(path), "bytes": size, "sha256": digest.hexdigest()})
         return tables
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files in a folder, hidden ones aside, in the order of their names."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from caloforge.errors import DataFormatError
@@ -46,12 +47,15 @@ class Piece(NamedTuple):
             (`caloforge.data.images`), each of which is one of its own.
         showers: Cell responses, flat, ``(n, cell)``, in the unit and order of the geometry.
         cpu_seconds: Time on one core that each shower took, ``(n,)`` in s, if known.
+        unreadable: How many showers were left out here as they could not be read, by what is
+            wrong with them; only where `ReadOptions.skip_bad` allows it.
     """
 
     columns: Mapping[str, NDArray[Any]]
     incident: NDArray[np.int64] | None
     showers: NDArray[Any]
     cpu_seconds: NDArray[np.float32] | None = None
+    unreadable: Mapping[str, int] = MappingProxyType({})
 
 
 class ShowerSource(Protocol):
@@ -107,11 +111,13 @@ class ReadOptions:
         geometry: Name of a detector, or path of a TOML or binning XML file.
         mapping: TOML file that names branches or columns.
         pdg: Particle kind of all showers.
+        skip_bad: Leave out showers that cannot be read, and count them in their `Piece`.
     """
 
     geometry: str | None = None
     mapping: Path | None = None
     pdg: int | None = None
+    skip_bad: bool = False
 
 
 @dataclass(frozen=True)

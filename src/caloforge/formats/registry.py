@@ -14,7 +14,7 @@ from caloforge.formats.chain import ChainedSource
 from caloforge.formats.challenge import calochallenge
 from caloforge.formats.damage import UNREADABLE, damage
 from caloforge.formats.format import Format, ReadOptions, ShowerSource
-from caloforge.formats.images import idx
+from caloforge.formats.images import idx, pictures
 from caloforge.formats.kinds import check_known
 from caloforge.formats.npz import alice
 from caloforge.formats.o2 import text
@@ -38,6 +38,7 @@ FORMATS: tuple[Format, ...] = (
     table.FORMAT,
     clouds.FORMAT,
     idx.FORMAT,
+    pictures.FORMAT,
     text.FORMAT,  # last: plain text of numbers
 )
 """Every format that can be read or written."""
@@ -75,7 +76,7 @@ def recognised(path: str | Path) -> Format:
         what = f" ('{empty[0]}' in it is empty)" if empty else ""
         msg = (
             f"{path}: found a folder without showers{what}, expected ALICE's two npz files or "
-            "O2's text, or idx files; name files of other formats one by one"
+            "O2's text, idx files or pictures; name files of other formats one by one"
         )
         raise DataFormatError(msg)
     what = _described(path)

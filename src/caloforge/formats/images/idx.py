@@ -94,7 +94,7 @@ def _read(paths: tuple[Path, ...], options: ReadOptions) -> Iterator[ShowerSourc
     images, labels = pair(paths)
     rows, columns = images.shape[1:]
     geometry = _geometry(images, options.geometry)
-    layout = checked_layout(geometry, (columns, rows), 1, str(images.path))
+    layout = checked_layout(geometry, (columns, rows), str(images.path), grey=True)
     yield _Source(images, labels, geometry, layout)
 
 
