@@ -1,0 +1,162 @@
+"""The image tables of the talk: digits (MNIST) and faces (CelebA).
+
+    python validation/images.py mnist ../shared/mnist     # trains what is missing, then draws
+    python validation/images.py mnist --table             # only the table
+    python validation/images.py celeba FOLDER --network NET.onnx --work DIR
+
+``mnist`` takes the folder with the four idx files and runs the conditional VAE, WAE, e2e SAE
+and DCGAN, three seeds each, and the original data: one JSON a run in validation/results/mnist/,
+so that an interrupted study goes on, then docs/tables/mnist.md and two pictures in
+docs/figures/. FID is that of the network mnist-v1 between 10,000 images and the 10,000 test
+digits; nothing else ever sees a test digit.
+
+``celeba`` takes a folder with aligned face pictures of 64 x 64 pixels and any feature network
+as ONNX file (see docs/images.md), and leaves everything in DIR: shower files, models, one JSON
+a run, celeba.md and a picture. At most 10,000 faces are held out for the comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+RESULTS = HERE / "results" / "mnist"
+TABLE = ROOT / "docs" / "tables" / "mnist.md"
+CLASSES = ROOT / "docs" / "figures" / "mnist-classes.png"
+INTERPOLATIONS = ROOT / "docs" / "figures" / "mnist-interpolations.png"
+SEEDS = (0, 1, 2)
+ORIGINAL = "original data"
+# Names of the table, and what the talk's tables say: FID of another feature network.
+MNIST = {
+    "mnist-vae": ("cond VAE", 6.61),
+    "mnist-wae": ("cond WAE", 34.73),
+    "mnist-e2e-sae": ("cond e2e SAE", 4.11),
+    "mnist-dcgan": ("cond DCGAN", 0.93),
+    ORIGINAL: (ORIGINAL, 0.33),
+}
+CELEBA = {
+    "faces-vae": ("VAE", 55),
+    "faces-wae": ("WAE", 55),
+    "faces-swae": ("SWAE", 64),
+    "faces-sae-h": ("SAE (H)", 56),
+    "faces-e2e-sae": ("e2e SAE", 54.5),
+    "faces-bigwae": ("bigWAE", 37),
+    ORIGINAL: (ORIGINAL, None),
+}
+MNIST_COMMAND = "python validation/images.py mnist ../shared/mnist"
+
+
+def mnist(options: argparse.Namespace) -> None:
+    """The table of digits, and its pictures."""
+    from image_pictures import draw_classes, draw_interpolations
+    from image_samples import digit_files
+    from image_study import Study
+    from image_tables import write_table
+
+    from caloforge.data import read_showers
+    from caloforge.metrics.multivariate.feature_networks import network_of
+
+    if not options.table:
+        files = digit_files(options.folder, options.work)
+        test = read_showers(files["test"])
+        network = network_of(test.geometry)
+        study = Study(
+            train_file=files["train"].resolve(),
+            test=test,
+            features=network.features,
+            network=network.name,
+            classes=network.classes,
+            work=options.work,
+            results=RESULTS,
+        )
+        measure(study, MNIST, options)
+        models = {name: MNIST[name][0] for name in MNIST if name != ORIGINAL}
+        if all(study.bundle(name, SEEDS[0]).is_dir() for name in models):
+            draw_classes(study, models, SEEDS[0], CLASSES)
+            draw_interpolations(study, models, SEEDS[0], INTERPOLATIONS)
+    write_table(RESULTS, TABLE, MNIST, command=MNIST_COMMAND, of="test digits")
+    print(TABLE.read_text())
+
+
+def celeba(options: argparse.Namespace) -> None:
+    """The table of faces, from the user's pictures and with the user's network."""
+    from image_pictures import draw_faces
+    from image_samples import face_files
+    from image_study import Study
+    from image_tables import write_table
+
+    from caloforge.data import read_showers
+    from caloforge.metrics.multivariate.onnx_features import onnx_features
+
+    work = options.work
+    files = face_files(options.folder, work)
+    test = read_showers(files["test"])
+    study = Study(
+        train_file=files["train"].resolve(),
+        test=test,
+        features=lambda images: onnx_features(options.network, [images], test.geometry)[0],
+        network=options.network.name,
+        classes=None,
+        work=work,
+        results=work / "results",
+    )
+    study.features(test.showers[:2])  # a network that does not fit is refused before hours pass
+    measure(study, CELEBA, options)
+    names = {name: CELEBA[name][0] for name in options.only or CELEBA if name != ORIGINAL}
+    draw_faces(study, names, SEEDS[0], work / "faces.png")
+    command = "python validation/images.py celeba FOLDER --network NET.onnx"
+    write_table(study.results, work / "celeba.md", CELEBA, command=command, of="held-out faces")
+    print((work / "celeba.md").read_text())
+
+
+def measure(study, rows: dict, options: argparse.Namespace) -> None:
+    """Run what has no JSON yet."""
+    import torch
+    from image_study import measure_original, measure_run
+
+    torch.set_num_threads(1)
+    study.results.mkdir(parents=True, exist_ok=True)
+    steps = options.steps
+    settings = (f"train.steps={steps}", f"train.validate_every={steps}") if steps else ()
+    for seed in range(options.seeds):
+        for name in options.only or rows:
+            path = study.result(name, seed)
+            if path.exists():
+                continue
+            if name == ORIGINAL:
+                found = measure_original(study, seed)
+            else:
+                found = measure_run(study, name, seed, settings)
+            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            print(name, seed, found["fid"], flush=True)
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    tables = parser.add_subparsers(dest="name", required=True)
+    for name, what, n_seeds, work in (
+        ("mnist", "MNIST's four idx files", len(SEEDS), Path("runs/mnist")),
+        ("celeba", "aligned face pictures, 64 x 64", 1, Path("runs/celeba")),
+    ):
+        one = tables.add_parser(name)
+        one.add_argument("folder", type=Path, nargs="?", help=f"folder with {what}")
+        one.add_argument("--work", type=Path, default=work, help="training folders")
+        one.add_argument("--only", nargs="*", help="run files, by default all")
+        one.add_argument("--steps", type=int, default=0, help="training steps of every run")
+        one.add_argument("--seeds", type=int, default=n_seeds, help="number of seeds")
+        if name == "mnist":
+            one.add_argument("--table", action="store_true", help="only draw the table")
+        else:
+            one.add_argument("--network", type=Path, required=True, help="ONNX file")
+    options = parser.parse_args()
+    if options.folder is None and not getattr(options, "table", False):
+        parser.error("found no folder of images, expected its path")
+    (mnist if options.name == "mnist" else celeba)(options)
+
+
+if __name__ == "__main__":
+    main()
