@@ -1,0 +1,245 @@
+"""Every system of the talk, published and tuned, on the embedded ZN and ZP showers.
+
+    python validation/zoo.py                     # trains what is missing, hours of a core
+    python validation/zoo.py --only zn/vae       # runs whose name begins so
+    python validation/zoo.py --table             # only draws the tables and the picture
+
+A run is one JSON in validation/results/zoo/DETECTOR/, so that an interrupted study goes on, and
+two of these commands may run side by side. Settings were chosen on the validation side of the
+training particles; test showers are used here alone. Published run files are cut to the steps
+that `BUDGET` core-minutes allow; the share of the published training is in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from zoo_tables import draw
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "zoo"
+BUDGET = 8.0
+"""Most core-minutes of one training."""
+
+
+class System(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        name: As in file names.
+        title: As the talk calls it.
+        run: Run file without the detector.
+        steps: Steps of the published run file that fit into the budget; 0 if there is none.
+        validate_every: Steps between validations of the published run file.
+        seeds: How many seeds on ZN.
+    """
+
+    name: str
+    title: str
+    run: str
+    steps: int
+    validate_every: int
+    seeds: int
+
+
+SYSTEMS = (
+    System("e2e-sae", "e2e SAE", "e2e-sae", 100, 25, 3),
+    System("vae", "VAE", "vae", 1000, 250, 3),
+    System("wae", "WAE", "wae", 1000, 250, 3),
+    System("dcgan", "DCGAN", "dcgan", 250, 50, 3),
+    System("bigwae", "bigWAE", "bigwae", 24, 12, 1),
+    System("swae", "SWAE", "swae", 130, 65, 1),
+    System("cwae", "CWAE", "cwae", 1000, 250, 1),
+    System("sae", "SAE", "sae", 1000, 250, 1),
+    System("sae-h", "SAE (H)", "sae-h", 1000, 250, 1),
+    System("regression", "mean regression", "regression", 0, 0, 1),
+)
+
+
+class Job(NamedTuple):
+    """One training.
+
+    Attributes:
+        detector: ``"zn"`` or ``"zp"``.
+        system: What is trained.
+        tuned: Whether by the tuned run file; else by the published one.
+        seed: Seed of training and generation.
+    """
+
+    detector: str
+    system: System
+    tuned: bool
+    seed: int
+
+    @property
+    def variant(self) -> str:
+        """``"tuned"`` or ``"published"``."""
+        return "tuned" if self.tuned else "published"
+
+    @property
+    def label(self) -> str:
+        """E.g. ``"zn/vae-tuned-0"``."""
+        return f"{self.detector}/{self.system.name}-{self.variant}-{self.seed}"
+
+    @property
+    def run(self) -> str:
+        """Name of the run file."""
+        return f"zn-{self.system.run}{'' if self.tuned else '-published'}"
+
+    def settings(self) -> list[str]:
+        """What the study changes in the run file."""
+        changes = [f"seed={self.seed}", "train.threads=1"]
+        if self.detector != "zn":
+            changes.append(f"data.train={self.detector}-train")
+        if not self.tuned:
+            changes += [
+                f"train.steps={self.system.steps}",
+                f"train.validate_every={self.system.validate_every}",
+            ]
+        return changes
+
+
+def jobs() -> list[Job]:
+    """All trainings, the cheapest questions first."""
+    of_zn = [
+        Job("zn", system, tuned, seed)
+        for tuned in (True, False)
+        for seed in range(3)
+        for system in SYSTEMS
+        if seed < system.seeds and (tuned or system.steps)
+    ]
+    return of_zn + [Job("zp", system, True, 0) for system in SYSTEMS]
+
+
+def measure(job: Job, work: Path) -> dict:
+    """Train, generate for the test particles, compare."""
+    import torch
+
+    from caloforge.config import load_run
+    from caloforge.generation.simulation import load
+    from caloforge.training.bundle import read_table
+    from caloforge.training.provenance import provenance
+    from caloforge.training.run import train
+
+    torch.set_num_threads(1)
+    folder = work / job.label
+    bundle = folder / "bundle"
+    spent = folder / "core-seconds"
+    run = load_run(job.run, job.settings())
+    if not (bundle / "bundle.json").is_file():
+        started = time.process_time()
+        train(run, folder, force=True)
+        spent.write_text(str(time.process_time() - started))
+    table = read_table(bundle)
+    published = load_run(job.run, [])
+    return {
+        "run": job.run,
+        "settings": job.settings(),
+        "system": job.system.title,
+        "variant": job.variant,
+        "seed": job.seed,
+        "data": f"{job.detector}-train, {job.detector}-test",
+        "epochs of the run file": published.train.epochs if not job.tuned else None,
+        "batch size": run.train.batch_size,
+        "training showers": table["training"].get("showers"),
+        "training": table["training"],
+        "core-seconds": round(float(spent.read_text()), 1),
+        "parameters": table["n_parameters"],
+        "validation": table["metrics"],
+        "rounds": rounds(folder / "history.csv"),
+        **judged(load(bundle), job),
+        "trained at": table["provenance"],
+        "provenance": provenance(),
+    }
+
+
+def rounds(history: Path) -> list[dict[str, float]]:
+    """Validation figures of every round."""
+    with history.open(newline="") as file:
+        return [
+            {
+                "step": float(row["step"]),
+                "score": float(row["validation/score"]),
+                "w1": float(row["validation/w1"]),
+            }
+            for row in csv.DictReader(file)
+        ]
+
+
+def judged(simulation: object, job: Job) -> dict:
+    """Figures on the test showers, and showers a second of one core."""
+    import numpy as np
+
+    from caloforge.data import load_sample
+    from caloforge.metrics.multivariate.classifier import observables_classifier_section
+    from caloforge.metrics.settings import Settings
+    from caloforge.report import evaluate_samples
+
+    test = load_sample(f"{job.detector}-test")
+    simulation.generate(test.particles, seed=job.seed)  # the first call sets up
+    started = time.process_time()
+    made = simulation.generate(test.particles, seed=job.seed)
+    rate = len(made) / (time.process_time() - started)
+    evaluation = evaluate_samples(test, {job.system.title: made}, seed=0)
+    comparison = evaluation.comparison
+    result: dict = {"statement": comparison.statement, "showers per core-second": round(rate)}
+    for row, name in ((comparison.floor, "floor"), (comparison.generated[0], "model")):
+        figures: dict = {
+            key: metric.mean.as_dict()
+            for key, metric in row.metrics.items()
+            if metric.mean is not None
+        }
+        figures["w1 of channels"] = {
+            channel: one.as_dict() if one else None
+            for channel, one in row.metrics["w1"].channels.items()
+        }
+        figures["shapes"] = {
+            key: shape.ratio.as_dict()
+            for key, shape in row.observables.items()
+            if shape.ratio is not None
+        }
+        result[name] = figures
+    finding = observables_classifier_section(
+        evaluation.trial, Settings(n_seeds=2), np.random.default_rng(0)
+    )
+    for figure in finding.figures:
+        if figure.metric == "classifier_auc":
+            result["model"]["classifier_auc"] = figure.value.as_dict()
+            result["floor"]["classifier_auc"] = figure.floor.as_dict()
+    return result
+
+
+def main() -> None:
+    """Run what is missing, then draw."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--table", action="store_true", help="only draw")
+    parser.add_argument("--work", type=Path, default=Path("runs/zoo"))
+    parser.add_argument("--only", nargs="*", help="beginnings of names, e.g. zn/vae-tuned")
+    options = parser.parse_args()
+    if not options.table:
+        for job in jobs():
+            path = RESULTS / f"{job.label}.json"
+            wanted = not options.only or job.label.startswith(tuple(options.only))
+            claim = options.work / f"{job.label}.claim"
+            if not wanted or path.exists():
+                continue
+            claim.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                claim.touch(exist_ok=False)  # two of these commands share the work
+            except FileExistsError:
+                print(f"{job.label}: another command has it (else remove {claim})", flush=True)
+                continue
+            result = measure(job, options.work)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(result, indent=1) + "\n")
+            print(job.label, result["core-seconds"], result["model"]["w1_ratio"], flush=True)
+    draw()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Picture of the model zoo: what the talk's two figures say, and what they do not."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+PATH = Path(__file__).parent.parent / "docs" / "figures" / "zoo.png"
+COLOURS = {
+    "e2e SAE": "#d62728",
+    "VAE": "#1f77b4",
+    "WAE": "#2ca02c",
+    "bigWAE": "#98df8a",
+    "SWAE": "#17becf",
+    "CWAE": "#8c564b",
+    "SAE": "#ff7f0e",
+    "SAE (H)": "#bcbd22",
+    "DCGAN": "#9467bd",
+    "mean regression": "#7f7f7f",
+}
+
+
+def draw_picture(found: Mapping[str, Any]) -> None:
+    """Draw docs/figures/zoo.png from results by detector, variant and system."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = {detector: runs for detector, runs in found.items() if runs}
+    figure = Figure(figsize=(11, 4.6 * len(shown)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(shown), 2, squeeze=False)
+    for row, (detector, runs) in zip(grid, shown.items(), strict=True):
+        _pair(row[0], runs, "mae", "w1", ("MAE [photons]", "W1 [photons]"))
+        _pair(
+            row[1],
+            runs,
+            "classifier_auc",
+            "spread_ratio",
+            (
+                "AUC of a classifier of observables",
+                "spread of showers of a particle / Geant4",
+            ),
+        )
+        name = detector.upper()
+        row[0].set(title=f"{name}: the talk's figures", xscale="log", yscale="log")
+        row[1].set(title=f"{name}: what they do not see")
+    grid[0][0].legend(fontsize=8, ncols=2, frameon=False)
+    figure.savefig(PATH, dpi=110)
+
+
+def _pair(ax: Axes, runs: Any, x: str, y: str, labels: tuple[str, str]) -> None:
+    floor = next(iter(runs.values()))[0]["floor"]
+    ax.axvline(floor[x]["value"], color="k", lw=0.8, ls=":")
+    ax.axhline(floor[y]["value"], color="k", lw=0.8, ls=":")
+    ax.errorbar(
+        floor[x]["value"],
+        floor[y]["value"],
+        xerr=floor[x]["error"],
+        yerr=floor[y]["error"],
+        fmt="k*",
+        ms=11,
+        label="Geant4 (floor)",
+    )
+    for (variant, system), several in runs.items():
+        tuned = variant == "tuned"
+        ax.errorbar(
+            *(statistics.mean(run["model"][key]["value"] for run in several) for key in (x, y)),
+            xerr=_error(several, x),
+            yerr=_error(several, y),
+            fmt="o" if tuned else "s",
+            mfc=COLOURS[system] if tuned else "white",
+            color=COLOURS[system],
+            label=system if tuned else None,
+        )
+    ax.set(xlabel=labels[0], ylabel=labels[1])
+
+
+def _error(runs: Sequence[dict[str, Any]], key: str) -> float:
+    """Bootstrap error and spread over seeds, added in squares."""
+    values = [run["model"][key]["value"] for run in runs]
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    error: float = statistics.mean(run["model"][key]["error"] for run in runs)
+    return (error**2 + spread**2) ** 0.5

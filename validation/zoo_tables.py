@@ -1,0 +1,244 @@
+"""Tables and picture of the model zoo, from the JSON files that `zoo.py` leaves.
+
+python validation/zoo_tables.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "zoo"
+DOCS = HERE.parent / "docs"
+README = HERE.parent / "README.md"
+ORDER = (
+    "e2e SAE",
+    "VAE",
+    "WAE",
+    "bigWAE",
+    "SWAE",
+    "CWAE",
+    "SAE",
+    "SAE (H)",
+    "DCGAN",
+    "mean regression",
+)
+PUBLISHED = {"VAE": (14.92, 23.13), "WAE": (34.46, 43.54), "e2e SAE": (7.91, 13.50)}
+PUBLISHED["DCGAN"] = (6.95, 68.27)
+PUBLISHED_FLOOR = (2.89, 6.59)
+"""W and MAE of the talk on ALICE's own data, ZN."""
+MARKS = ("<!-- begin zoo -->", "<!-- end zoo -->")
+
+
+class Column(NamedTuple):
+    """A figure of the table.
+
+    Attributes:
+        key: In the JSON.
+        head: Of the column.
+        shape: Whether it is of an observable rather than of the channels.
+    """
+
+    key: str
+    head: str
+    shape: bool = False
+
+
+COLUMNS = (
+    Column("w1_ratio", "W1 / floor"),
+    Column("w1", "W1 [photons]"),
+    Column("mae", "MAE [photons]"),
+    Column("mae_conditional", "MAE cond. [photons]"),
+    Column("conditional_bias", "bias per particle, rms [photons]"),
+    Column("spread_ratio", "spread ratio"),
+    Column("dispersion_discrepancy", "dispersion discrepancy"),
+    Column("classifier_auc", "AUC, observables"),
+    Column("width_x", "width x: W1 / floor", shape=True),
+    Column("lit_cells", "lit cells: W1 / floor", shape=True),
+)
+SHORT = ("w1_ratio", "mae", "mae_conditional", "spread_ratio", "classifier_auc", "lit_cells")
+
+Run = dict[str, Any]
+
+
+def read(detector: str) -> dict[tuple[str, str], list[Run]]:
+    """Results by variant and system, in the order of the table."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for path in sorted((RESULTS / detector).glob("*.json")):
+        one = json.loads(path.read_text())
+        found.setdefault((one["variant"], one["system"]), []).append(one)
+    place = {name: k for k, name in enumerate(ORDER)}
+    return dict(
+        sorted(found.items(), key=lambda x: (x[0][0] != "tuned", place.get(x[0][1], 99)))
+    )
+
+
+def one_figure(run: Run, column: Column, of: str = "model") -> dict[str, float] | None:
+    """Value and error of a figure in a result."""
+    table = run[of]["shapes"] if column.shape else run[of]
+    figure: dict[str, float] | None = table.get(column.key)
+    return figure
+
+
+def with_spread(figures: Sequence[dict[str, float] | None]) -> str:
+    """Mean ± mean error, and ± the spread over seeds where there are several."""
+    kept = [figure for figure in figures if figure is not None]
+    if not kept:
+        return ""
+    values = [figure["value"] for figure in kept]
+    mean, error = statistics.mean(values), statistics.mean(f["error"] for f in kept)
+    digits = 3 if abs(mean) < 1000 else 4
+    text = f"{mean:.{digits}g} ± {error:.1g}" if error else f"{mean:.{digits}g}"
+    return text + (f" ± {statistics.stdev(values):.1g}" if len(values) > 1 else "")
+
+
+def trained(run: Run) -> str:
+    """Share of the published training, for runs that were cut."""
+    epochs = run["epochs of the run file"]
+    if not epochs:
+        return ""
+    made = run["training"]["steps"] * run["batch size"] / run["training showers"]
+    return f"{made:.3g} of {epochs:.0f}"
+
+
+def minutes(runs: Sequence[Run]) -> str:
+    """Mean core-minutes of a training."""
+    return f"{statistics.mean(run['core-seconds'] for run in runs) / 60:.2g}"
+
+
+def rate(runs: Sequence[Run]) -> str:
+    """Mean showers a second of one core, to two digits."""
+    mean = statistics.mean(run["showers per core-second"] for run in runs)
+    return f"{float(format(mean, '.2g')):,.0f}"
+
+
+def line(cells: Sequence[str]) -> str:
+    """Row of a table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(
+    found: dict[tuple[str, str], list[Run]],
+    columns: Sequence[Column],
+    *,
+    beside: bool,
+    training: bool,
+) -> list[str]:
+    """Lines of the table.
+
+    Arguments:
+        found: Results, from `read`.
+        columns: Its figures.
+        beside: Whether the talk's figures stand beside ours.
+        training: Whether epochs and parameters are shown.
+    """
+    head = ["", "system", "seeds", *(column.head for column in columns)]
+    head += ["parameters", "epochs"] if training else []
+    head += ["training [core-min]", "showers/s of a core"]
+    head += ["talk, ALICE data: W", "talk: MAE"] if beside else []
+    lines = [line(head), "|" + "---|" * len(head)]
+    some = next(iter(found.values()))[0]
+    floor = [
+        "1" if column.shape or column.key == "w1_ratio" else with_spread([figure])
+        for column in columns
+        for figure in [one_figure(some, column, "floor")]
+    ]
+    empty = ["", ""] + (["", ""] if training else [])
+    ends = [f"{x:g}" for x in PUBLISHED_FLOOR] if beside else []
+    lines.append(line(["", "floor: Geant4", "", *floor, *empty, *ends]))
+    for (variant, name), runs in found.items():
+        cells = [variant, f"**{name}**" if name == "e2e SAE" else name, str(len(runs))]
+        cells += [with_spread([one_figure(run, c) for run in runs]) for c in columns]
+        if training:
+            cells += [f"{runs[0]['parameters']:,}", trained(runs[0])]
+        cells += [minutes(runs), rate(runs)]
+        if beside:
+            cells += [f"{x:g}" for x in PUBLISHED.get(name, ())] or ["", ""]
+        lines.append(line(cells))
+    return lines
+
+
+def channels(found: dict[tuple[str, str], list[Run]]) -> list[str]:
+    """Lines of the table of W1 by channel."""
+    names = list(next(iter(found.values()))[0]["floor"]["w1 of channels"])
+    lines = [line(["", "system", *names]), "|" + "---|" * (2 + len(names))]
+
+    def row(runs: Sequence[Run], of: str) -> list[str]:
+        return [
+            with_spread([run[of]["w1 of channels"][name] for run in runs]) for name in names
+        ]
+
+    lines.append(line(["", "floor: Geant4", *row(next(iter(found.values()))[:1], "floor")]))
+    lines += [line([*key, *row(runs, "model")]) for key, runs in found.items()]
+    return lines
+
+
+def note(found: dict[tuple[str, str], list[Run]], detector: str) -> str:
+    """What the figures are, and where they come from."""
+    runs = [run for several in found.values() for run in several]
+    commits = sorted({str(run["trained at"]["commit"]) for run in runs})
+    return (
+        f"{detector}-test, {runs[0]['statement']}. Mean over seeds ± bootstrap error by "
+        "incident particle ± spread over seeds (one seed: no spread). AUC: boosted trees on "
+        "observables, channels and conditions, out of fold by particle. Showers/s: counts "
+        "drawn, CPU time of one core at the batch size of `caloforge generate`. Made by "
+        f"`python validation/zoo.py`, {max(run['provenance']['date'][:10] for run in runs)}, "
+        f"trained at commit {', '.join(commits)}."
+    )
+
+
+def draw() -> None:
+    """Write every table for which there are results, the README's part and the picture."""
+    for detector in ("zn", "zp"):
+        found = read(detector)
+        if not found:
+            continue
+        own = detector == "zn"
+        parts = [
+            table(found, COLUMNS, beside=own, training=True),
+            ["", "W1 by channel [photons]:", ""],
+            channels(found),
+            ["", note(found, detector)],
+        ]
+        path = DOCS / "tables" / f"zoo-{detector}.md"
+        path.write_text("\n".join(text for part in parts for text in part) + "\n")
+        print(path.read_text())
+        if own:
+            tuned = {key: runs for key, runs in found.items() if key[0] == "tuned"}
+            short = [column for column in COLUMNS if column.key in SHORT]
+            into_readme(table(tuned, short, beside=True, training=False))
+    _picture()
+
+
+def into_readme(lines: list[str]) -> None:
+    """Put the tuned models' table between the marks of the README."""
+    text = README.read_text()
+    if MARKS[0] not in text:
+        return
+    inside = "\n".join(without_first_column(lines))
+    pattern = re.escape(MARKS[0]) + ".*" + re.escape(MARKS[1])
+    part = f"{MARKS[0]}\n{inside}\n{MARKS[1]}"
+    README.write_text(re.sub(pattern, lambda _: part, text, flags=re.DOTALL))
+
+
+def without_first_column(lines: list[str]) -> list[str]:
+    """The same table without the column of variants."""
+    return ["|" + text.split("|", 2)[2] for text in lines]
+
+
+def _picture() -> None:
+    """Draw W1 against MAE, the two figures of the talk, and the widths against the AUC."""
+    from zoo_picture import draw_picture
+
+    draw_picture({detector: read(detector) for detector in ("zn", "zp")})
+
+
+if __name__ == "__main__":
+    draw()
