@@ -159,8 +159,8 @@ def test_ranks_share_every_batch(both) -> None:
     for k, batch in enumerate(whole):
         for rank in range(3):
             assert torch.equal(parts[rank][k].incident, batch.incident[rank::3])
-            if not (both()[0].reflect):  # reflections are drawn for each rank
-                assert torch.equal(parts[rank][k].showers, batch.showers[rank::3])
+            assert torch.equal(parts[rank][k].showers, batch.showers[rank::3])
+            assert torch.equal(parts[rank][k].conditions, batch.conditions[rank::3])
 
 
 def test_a_rank_reads_its_share_only(both, monkeypatch) -> None:

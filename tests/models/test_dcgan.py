@@ -28,19 +28,59 @@ def game(toy_grid, toy_sample):
     return build, batch
 
 
-def test_phases_do_not_touch_each_others_parameters(game) -> None:
+@pytest.mark.parametrize("network", ["mlp", "conv", "upsampling"])
+def test_phases_do_not_touch_each_others_network(game, network) -> None:
+    """Neither weights nor the running means and variances of batch normalisations."""
     build, batch = game
-    model = build()
-    discriminator, generator = model.phases()
-    for mover, other in ((discriminator, generator), (generator, discriminator)):
-        before = {id(p): p.detach().clone() for p in model.parameters()}
-        optimizer = torch.optim.SGD(mover.parameters(), lr=0.1)
+    widths = {"generator": (16, 8, 4), "discriminator": (4, 8, 8), "batch_norm": True}
+    model = build(network=network, **({} if network == "mlp" else widths))
+    parts = (model.discriminator, model.generator)
+    for phase, own, other in zip(model.phases(), parts, parts[::-1], strict=True):
+        states = [
+            {key: value.clone() for key, value in part.state_dict().items()}
+            for part in (own, other)
+        ]
+        optimizer = torch.optim.SGD(phase.parameters(), lr=0.1)
         optimizer.zero_grad()
-        mover.objective(batch, torch.Generator().manual_seed(1)).total.backward()
+        phase.objective(batch, torch.Generator().manual_seed(1)).total.backward()
         optimizer.step()
-        assert all(not torch.equal(p, before[id(p)]) for p in mover.parameters())
-        assert all(torch.equal(p, before[id(p)]) for p in other.parameters())
-        model.zero_grad()
+        for key, value in other.state_dict().items():
+            assert torch.equal(value, states[1][key]), key
+        moved = [k for k, v in own.state_dict().items() if not torch.equal(v, states[0][k])]
+        running = [k for k in own.state_dict() if "running" in k]
+        assert set(running) <= set(moved)
+        # What it learned from, it may go on with: all batch norms follow again.
+        assert all(getattr(m, "track_running_stats", True) for m in model.modules())
+
+
+def test_penalty_of_a_quadratic_discriminator_is_known(game) -> None:
+    r"""For :math:`D(x) = x^T A x / 2` the gradient is :math:`A x`, its derivative known."""
+    build, batch = game
+    model = build(penalty=2.0)
+    n = batch.showers.shape[1]
+
+    class Quadratic(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            rng = torch.Generator().manual_seed(0)
+            self.a = torch.nn.Parameter(torch.randn(n, n, generator=rng) / n)
+
+        def forward(self, x, conditions):
+            del conditions
+            return (x @ (self.a + self.a.T) * x).sum(dim=1, keepdim=True) / 4
+
+    model.discriminator = Quadratic()
+    rng = torch.Generator().manual_seed(1)
+    objective = model.discriminate(batch, rng)
+    x = model.cells.encoded(batch.showers)
+    symmetric = (model.discriminator.a + model.discriminator.a.T) / 2
+    penalty = (x @ symmetric).square().sum(dim=1).mean()
+    assert float(objective.terms["penalty"]) == pytest.approx(float(penalty.detach()), rel=1e-4)
+    model.penalty = 0.0
+    without = model.discriminate(batch, torch.Generator().manual_seed(1))
+    (slope,) = torch.autograd.grad(objective.total - without.total, model.discriminator.a)
+    (expected,) = torch.autograd.grad(penalty, model.discriminator.a)
+    torch.testing.assert_close(slope, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_the_discriminators_loss_gives_the_generator_no_gradient(game) -> None:

@@ -11,7 +11,13 @@ from torch.nn.functional import softplus
 
 from caloforge.errors import ConfigError
 from caloforge.models.checks import check_choice, check_positive
-from caloforge.nn import cell_head, make_decoder, make_discriminator
+from caloforge.nn import (
+    cell_head,
+    make_decoder,
+    make_discriminator,
+    normal,
+    untouched_statistics,
+)
 from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
@@ -33,8 +39,9 @@ class DCGAN(nn.Module):
             + \tfrac{\gamma}{2} E \lVert \nabla_x D(x, c) \rVert^2, \qquad
         L_G = E \log(1 + e^{-D(G(n, c), c)})
 
-    The two phases use the same batch and draw their noise apart; neither changes a parameter of
-    the other. The discriminator sees cells as the cell head encodes them. Of a head that gives
+    The two phases use the same batch and draw their noise apart; neither changes the other's
+    network: no parameter, and no running mean or variance of a batch normalisation. The
+    discriminator sees cells as the cell head encodes them. Of a head that gives
     the mean of a count, it sees drawn counts: else it would tell integers from means. The
     gradient takes a count for its mean, as in `RegionSums`.
 
@@ -84,10 +91,7 @@ class DCGAN(nn.Module):
     def _generated(self, batch: ShowerBatch, rng: torch.Generator) -> Tensor:
         """Showers as the discriminator sees them, for the conditions of a batch."""
         conditions = batch.conditions
-        shape = (len(conditions), self.noise_dim)
-        noise = torch.randn(
-            shape, generator=rng, device=conditions.device, dtype=conditions.dtype
-        )
+        noise = normal(len(conditions), self.noise_dim, rng, conditions)
         outputs = self.generator(torch.cat((noise, conditions), dim=1))
         return self.cells.seen(outputs, rng) * batch.near
 
@@ -97,7 +101,7 @@ class DCGAN(nn.Module):
 
     def discriminate(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Loss of the discriminator; the generator only makes showers."""
-        with torch.no_grad():
+        with torch.no_grad(), untouched_statistics(self.generator):
             made = self._generated(batch, rng)
         # Validation asks for the loss without gradients: there the penalty is left out.
         penalised = self.penalty > 0 and torch.is_grad_enabled()
@@ -121,7 +125,9 @@ class DCGAN(nn.Module):
 
     def generate(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Loss of the generator; the discriminator only judges."""
-        loss = softplus(-self._score(self._generated(batch, rng), batch.conditions)).mean()
+        made = self._generated(batch, rng)
+        with untouched_statistics(self.discriminator):
+            loss = softplus(-self._score(made, batch.conditions)).mean()
         return Objective(loss, {"loss": loss.detach()})
 
     def phases(self) -> Sequence[Phase]:

@@ -12,7 +12,16 @@ from caloforge.errors import ConfigError
 from caloforge.losses.energy import energy_score
 from caloforge.losses.sinkhorn import sinkhorn_divergence
 from caloforge.models.checks import check_choice, check_positive
-from caloforge.nn import NoiseGenerator, RegionSums, cell_head, make_decoder, make_encoder
+from caloforge.nn import (
+    NoiseGenerator,
+    RegionSums,
+    cell_head,
+    finite,
+    gathered,
+    make_decoder,
+    make_encoder,
+    normal,
+)
 from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
@@ -167,31 +176,29 @@ class E2ESinkhornAutoencoder(nn.Module):
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus the distance from encoded to generated codes."""
         conditions, match = batch.conditions, self.match
-
-        def normal(*shape: int) -> Tensor:
-            return torch.randn(
-                shape, generator=rng, device=conditions.device, dtype=conditions.dtype
-            )
-
-        blur = normal(len(conditions), self.latent_dim) if match.code_noise > 0 else None
+        n = len(conditions)
+        blur = None
+        if match.code_noise > 0:
+            blur = normal(n, self.latent_dim, rng, conditions)
         codes = self.encode(batch.showers, conditions, blur)
         reconstruction = self.cells.loss(self._outputs(codes, conditions), batch)
         total, terms = reconstruction, {"reconstruction": reconstruction.detach()}
-        if not torch.isfinite(reconstruction):
+        if not finite(reconstruction):
             return Objective(total, terms)  # for training to stop at; codes are no numbers
 
         draws = match.draws if match.energy_weight + match.region_weight > 0 else 1
         generated = self.sample_latent(
-            conditions.repeat(draws, 1), normal(draws * len(conditions), self.noise_dim)
+            conditions.repeat(draws, 1), normal(draws * n, self.noise_dim, rng, conditions)
         ).reshape(draws, *codes.shape)
 
         if match.sinkhorn_weight > 0:
+            joined = gathered(conditions)
             divergence = sinkhorn_divergence(
-                codes,
-                generated[0],
+                gathered(codes),
+                gathered(generated[0]),
                 epsilon=match.epsilon,
-                conditions_x=conditions,
-                conditions_y=conditions,
+                conditions_x=joined,
+                conditions_y=joined,
                 condition_weight=match.condition_weight,
                 tolerance=1e-2,
                 n_iterations=match.n_iterations or None,
@@ -206,7 +213,7 @@ class E2ESinkhornAutoencoder(nn.Module):
             # Two draws are enough for an unbiased score, and decoding is what costs.
             cells = self.decode(generated[:2].flatten(0, 1), conditions.repeat(2, 1))
             drawn = self.region_sums.drawn(cells * batch.near.repeat(2, 1), self.cell_law, rng)
-            drawn = drawn.reshape(2, len(conditions), -1).transpose(0, 1)
+            drawn = drawn.reshape(2, n, -1).transpose(0, 1)
             score = energy_score(self.region_sums(batch.showers), drawn)
             total = total + match.region_weight * score
             terms["region_score"] = score.detach()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from caloforge.models.checks import check_choice, check_positive
-from caloforge.nn import cell_head, make_decoder, make_encoder
+from caloforge.nn import cell_head, finite, gathered, make_decoder, make_encoder, normal
 from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
@@ -127,21 +127,20 @@ class PriorAutoencoder(nn.Module):
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus the distance of the codes from the prior."""
 
-        def normal() -> Tensor:
-            shape = (len(batch.showers), self.latent_dim)
-            return torch.randn(
-                shape, generator=rng, device=batch.showers.device, dtype=batch.conditions.dtype
-            )
+        def draws() -> Tensor:
+            return normal(len(batch.showers), self.latent_dim, rng, batch.conditions)
 
         codes = self.encode(batch.showers, batch.conditions)
-        prior = self.sample_latent(batch.conditions, normal())
-        seen = codes + self.code_noise * normal() if self.code_noise > 0 else codes
+        prior = self.sample_latent(batch.conditions, draws())
+        seen = codes + self.code_noise * draws() if self.code_noise > 0 else codes
         outputs = self.decoder(torch.cat((seen, batch.conditions), dim=1))
         reconstruction = self.cells.loss(outputs, batch)
-        if not torch.isfinite(reconstruction):
+        if not finite(reconstruction):
             # For training to stop at; codes are no numbers.
             return Objective(reconstruction, {"reconstruction": reconstruction.detach()})
-        distance = self.distance(seen, prior, batch.conditions, rng)
+        distance = self.distance(
+            gathered(seen), gathered(prior), gathered(batch.conditions), rng
+        )
         return Objective(
             total=reconstruction + self.weight * distance,
             terms={"reconstruction": reconstruction.detach(), "distance": distance.detach()},

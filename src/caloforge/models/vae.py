@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from caloforge.losses.divergence import gaussian_kl
 from caloforge.models.checks import check_positive
-from caloforge.nn import cell_head, make_decoder, make_encoder
+from caloforge.nn import cell_head, make_decoder, make_encoder, normal
 from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class VariationalAutoencoder(nn.Module):
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus divergence of the codes."""
         mean, log_variance = self._posterior(batch.showers, batch.conditions)
-        noise = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
+        noise = normal(len(mean), self.latent_dim, rng, mean)
         codes = mean + noise * (log_variance / 2).exp()
         outputs = self.decoder(torch.cat((codes, batch.conditions), dim=1))
         reconstruction = self.cells.loss(outputs, batch)

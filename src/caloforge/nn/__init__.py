@@ -1,9 +1,11 @@
 """Networks with no loss of a model in them."""
 
+from caloforge.nn.batch_norm import untouched_statistics
 from caloforge.nn.cells import CELL_HEADS, CellHead, Log1pCells, PoissonCells, cell_head
 from caloforge.nn.coders import NoiseGenerator, make_decoder, make_encoder
 from caloforge.nn.discriminator import make_discriminator
 from caloforge.nn.mlp import MLP
+from caloforge.nn.processes import finite, gathered, normal
 from caloforge.nn.regions import RegionSums
 from caloforge.nn.spec import MeanShower, ShowerSpec
 
@@ -18,7 +20,11 @@ __all__ = [
     "RegionSums",
     "ShowerSpec",
     "cell_head",
+    "finite",
+    "gathered",
     "make_decoder",
     "make_discriminator",
     "make_encoder",
+    "normal",
+    "untouched_statistics",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from caloforge.errors import ConfigError
+from caloforge.nn.processes import gathered, own
 from caloforge.types import CellLaw
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class PoissonCells(nn.Module):
         """Logarithm of one plus drawn counts; the gradient takes a count for its mean."""
         means = self(outputs)
         with torch.no_grad():
-            noise = self.law().draw_sums(means, rng) - means
+            noise = own(self.law().draw_sums(gathered(means), rng)) - means
         return torch.log1p((means + noise).clamp_min(0))
 
     def bias(self) -> Tensor:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from caloforge.nn.processes import gathered, own
+
 if TYPE_CHECKING:
     from caloforge.types import CellLaw
 
@@ -40,7 +42,7 @@ class RegionSums(nn.Module):
         """
         sums = cells @ self.get_buffer("masks")
         with torch.no_grad():
-            noise = law.draw_sums(sums, rng) - sums
+            noise = own(law.draw_sums(gathered(sums), rng)) - sums
         return self._stabilised(sums + noise)
 
     def _stabilised(self, sums: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from caloforge.data.feeding.loading import give_back
 from caloforge.errors import ConfigError, DataFormatError, TrainingError
 from caloforge.losses.energy import energy_score
 from caloforge.losses.one_dimensional import wasserstein_1d
+from caloforge.nn.batch_norm import share_batch_norms
+from caloforge.nn.processes import finite, shared_batch
 from caloforge.training.validation import ValidationSet
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class PhaseTraining(LightningModule):
 
     Batches, reflections and noise are functions of (seed, step), so that a run which is resumed
     at the end of a round goes on as if it had never stopped. A Lightning epoch is a round.
+    Several devices make the steps of one (see `caloforge.nn.processes`); each validates all.
 
     Arguments:
         model: A model of the package.
@@ -71,6 +74,8 @@ class PhaseTraining(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.model = model
+        if config.devices > 1:
+            share_batch_norms(model)
         self.averaged = copy.deepcopy(model).requires_grad_(False) if config.ema else None
         self.config = config
         self.seed = seed
@@ -78,6 +83,13 @@ class PhaseTraining(LightningModule):
         self.workers = workers
         self.train_data = train
         self.validation_data = ValidationSet(validation, frame, config.batch_size)
+        size = self._stream(0).batch_size
+        if size % config.devices:
+            msg = (
+                f"train.devices: found {config.devices} for batches of {size} showers, "
+                "expected equal shares; choose a train.batch_size that they divide"
+            )
+            raise ConfigError(msg)
         per_epoch = self._stream(0).steps_per_epoch / config.accumulate
         self.total_steps = config.steps or max(1, round(config.epochs * per_epoch))
         self.round_steps = min(
@@ -160,18 +172,20 @@ class PhaseTraining(LightningModule):
         closes = (batch_idx + 1) % accumulate == 0
         rng = torch.Generator(device=self.device)
         batch_number = step * accumulate + batch_idx % accumulate
-        rng.manual_seed(_mixed(self.seed, batch_number, self.global_rank))
+        rng.manual_seed(_mixed(self.seed, batch_number))
         optimizers = self._as_list(self.optimizers(use_pl_optimizer=True))
         for phase, optimizer in zip(self.generator.phases(), optimizers, strict=True):
             if len(optimizers) > 1:
                 self.toggle_optimizer(optimizer)
             try:
-                objective = phase.objective(batch, rng)
+                with shared_batch():
+                    objective = phase.objective(batch, rng)
+                    stop = not finite(objective.total)
             except (ConfigError, DataFormatError) as error:
                 # A loss that meets numbers out of all range: the run diverges.
                 msg = f"step {step}: phase '{phase.name}': {error}; {_CURE}"
                 raise TrainingError(msg) from error
-            if not torch.isfinite(objective.total):
+            if stop:
                 raise TrainingError(_not_finite(phase.name, step, objective.terms))
             self.manual_backward(objective.total / accumulate)
             if closes:
@@ -187,7 +201,8 @@ class PhaseTraining(LightningModule):
                 self.untoggle_optimizer(optimizer)
             for name, value in objective.terms.items():
                 self.round_terms[f"{phase.name}/{name}"] = float(value)
-        self.log_dict({f"train/{k}": v for k, v in self.round_terms.items()}, on_epoch=True)
+        logged = {f"train/{k}": v for k, v in self.round_terms.items()}
+        self.log_dict(logged, on_epoch=True, sync_dist=self.config.devices > 1)
         if closes:
             for scheduler in self._as_list(self.lr_schedulers()):
                 scheduler.step()
@@ -218,7 +233,7 @@ class PhaseTraining(LightningModule):
         """Generate showers for validation particles and sum their channels."""
         model = cast("TrainableGenerator", self.best_candidate)
         rng = torch.Generator(device=self.device)
-        rng.manual_seed(_mixed(self.seed, -1 - batch_idx, 0))
+        rng.manual_seed(_mixed(self.seed, -1 - batch_idx))
         showers = batch.showers
         objectives = [phase.objective(showers, rng) for phase in model.phases()]
         self._objectives.append(
@@ -259,11 +274,11 @@ class PhaseTraining(LightningModule):
         return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
 
 
-def _mixed(seed: int, step: int, rank: int) -> int:
-    """One 62-bit seed from three numbers, far apart for neighbours."""
+def _mixed(seed: int, step: int) -> int:
+    """One 62-bit seed from two numbers, far apart for neighbours."""
     mixed = (seed + 1) * 0x9E3779B97F4A7C15 + (step + (1 << 40)) * 0xBF58476D1CE4E5B9
     mixed ^= mixed >> 31
-    mixed = (mixed + rank) * 0x94D049BB133111EB
+    mixed *= 0x94D049BB133111EB
     return (mixed ^ (mixed >> 29)) & ((1 << 62) - 1)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from rich.console import Console
 
 from caloforge.config import RunConfig, load_run
@@ -147,6 +148,10 @@ def _fit(
             max_epochs=-1,
             accelerator=run.train.accelerator,
             devices=run.train.devices,
+            # Phases that take turns leave each other's parameters out.
+            strategy=DDPStrategy(find_unused_parameters=len(module.generator.phases()) > 1)
+            if run.train.devices > 1
+            else "auto",
             precision=run.train.precision,  # type: ignore[arg-type]
             logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
             callbacks=[keeper, ProgressLine(console, keeper)],

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from caloforge.data.features import ConditionSet
+    from caloforge.data.feeding.stream import StreamedShowers
     from caloforge.data.files.shower_file import ShowerSample
     from caloforge.geometry import DetectorGeometry
 
@@ -176,9 +177,16 @@ class Steps:
     workers: int = 0
     pin: bool = False
 
-    def rng(self, step: int) -> np.random.Generator:
-        """Source of the reflections of a batch."""
-        return np.random.default_rng((self.seed, 1, step, self.rank))
+    def flags(
+        self, dataset: ShowerDataset | StreamedShowers, step: int, size: int
+    ) -> NDArray[np.bool_] | None:
+        """Draw the reflections of this process's share of a batch of ``size`` showers."""
+        if not dataset.reflect:
+            return None
+        flags = drawn_flags(
+            dataset.geometry, size, np.random.default_rng((self.seed, 1, step, 0))
+        )
+        return None if flags is None else flags[self.rank :: self.world_size]
 
 
 class BatchStream(IterableDataset[ShowerBatch]):
@@ -231,11 +239,12 @@ class BatchStream(IterableDataset[ShowerBatch]):
             first = step % self.steps_per_epoch * self.batch_size
             rows = order[first : first + self.batch_size]
             share = rows[steps.rank :: steps.world_size]
-            yield partial(self._made, share, steps.rng(step))
+            yield partial(self._made, share, step)
             step += 1
 
-    def _made(self, rows: NDArray[np.int64], rng: np.random.Generator) -> ShowerBatch:
-        batch = self.dataset.batch(rows, rng)
+    def _made(self, rows: NDArray[np.int64], step: int) -> ShowerBatch:
+        flags = self.steps.flags(self.dataset, step, self.batch_size)
+        batch = self.dataset.batch(rows, flags=flags)
         return pinned(batch) if self.steps.pin else batch
 
 

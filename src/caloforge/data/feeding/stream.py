@@ -197,7 +197,7 @@ class PooledStream(IterableDataset[ShowerBatch]):
                 following = self._following(epoch, numbers[0])
                 if following is not None:
                     wanted(*following)
-            yield partial(self._made, parts, steps.rng(step))
+            yield partial(self._made, parts, step)
             step += 1
 
     def _following(self, epoch: int, number: int) -> tuple[int, int] | None:
@@ -226,16 +226,17 @@ class PooledStream(IterableDataset[ShowerBatch]):
     def _made(
         self,
         parts: list[tuple[Future[Pool], NDArray[np.int64]]],
-        rng: np.random.Generator,
+        step: int,
     ) -> ShowerBatch:
         """Make a batch of rows of one pool, or of a few."""
+        flags = self.steps.flags(self.dataset, step, self.batch_size)
         found = [(pool.result(), places) for pool, places in parts]
         if len(found) == 1:
             ((pool, places),) = found
-            batch = pool.showers.batch(pool.row[places], rng)
+            batch = pool.showers.batch(pool.row[places], flags=flags)
         else:
             joined = _joined([pool.taken(places) for pool, places in found])
-            batch = joined.batch(np.arange(len(joined)), rng)
+            batch = joined.batch(np.arange(len(joined)), flags=flags)
         return pinned(batch) if self.steps.pin else batch
 
 

@@ -1,0 +1,182 @@
+"""Every model on every kind of detector. A new model gets all of it by one row in `ROWS`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from caloforge.data import ShowerSample
+from caloforge.data.features import ConditionSet
+from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.transforms import CellFrame
+from caloforge.geometry import DetectorGeometry, GridLayout, load_geometry
+from caloforge.models import MODELS, ModelConfig
+from caloforge.nn import ShowerSpec
+from caloforge.types import ShowerBatch
+
+CONDITIONS = ("log_energy", "x_cm", "y_cm", "kind")
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a model is tested.
+
+    Attributes:
+        model: Its name in `MODELS`.
+        settings: What makes it small, or a variant; widths of networks come by themselves.
+        steps: Steps that it needs for what it learns from the toys.
+        noisy_encoder: Whether its codes have noise by default.
+        cells: Cell heads that it refuses, and what is taken instead.
+    """
+
+    model: str
+    settings: dict[str, Any]
+    steps: int = 250
+    noisy_encoder: bool = False
+    cells: tuple[tuple[str, str], ...] = ()
+
+
+CODED = {"latent_dim": 3}
+NOISED = {"noise_dim": 4, "noise_width": 8, "condition_width": 8, "noise_hidden": (16,)}
+PAPER = {"code_noise": 0.0, "energy_weight": 0.0, "region_weight": 0.0}
+JUDGED = (("negative-binomial", "poisson"),)
+ROWS = {
+    "e2e-sae": Row("e2e-sae", CODED | NOISED, noisy_encoder=True),
+    "e2e-sae-paper": Row(
+        "e2e-sae", CODED | NOISED | PAPER | {"codes": "relu", "conditioned": False}, steps=400
+    ),
+    "vae": Row("vae", CODED, noisy_encoder=True),
+    "wae": Row("wae", CODED),
+    "swae": Row("swae", CODED),
+    "cwae": Row("cwae", CODED),
+    "sae": Row("sae", CODED),
+    "sae-h": Row("sae", CODED | {"prior": "sphere"}),
+    "dcgan": Row("dcgan", {"noise_dim": 3}, steps=600, cells=JUDGED),
+    "regression": Row("regression", {}),
+}
+WIDTHS = {
+    "mlp": {"encoder": (16,), "decoder": (16,), "generator": (16,), "discriminator": (16,)},
+    "conv": {
+        "encoder": (4, 8),
+        "decoder": (16, 8, 4),
+        "generator": (16, 8, 4),
+        "discriminator": (4, 8, 8),
+        "batch_norm": True,
+    },
+    "upsampling": {
+        "encoder": (4, 8),
+        "decoder": (16, 8, 4),
+        "generator": (16, 8, 4),
+        "discriminator": (4, 8, 8),
+    },
+}
+# Detector, network and cells. Grids of odd and even sizes, square and not.
+CASES = [
+    ("zn", "mlp", "poisson"),
+    ("zn", "conv", "poisson"),
+    ("zn", "upsampling", "log1p"),
+    ("zp", "mlp", "negative-binomial"),
+    ("zp", "conv", "poisson"),
+    ("zp", "upsampling", "negative-binomial"),
+    ("cylinder", "mlp", "log1p"),
+    ("images", "mlp", "bounded"),
+    ("images", "conv", "bounded"),
+    ("images", "upsampling", "bounded"),
+]
+
+
+def config_of(name: str, network: str = "mlp", cells: str = "poisson") -> ModelConfig:
+    """Small settings of a row for a network."""
+    row = ROWS[name]
+    kind = MODELS[row.model]
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    widths = {key: value for key, value in WIDTHS[network].items() if key in known}
+    cells = dict(row.cells).get(cells, cells)
+    return kind(network=network, cells=cells, **widths, **row.settings)  # type: ignore[call-arg]
+
+
+@dataclass(frozen=True, eq=False)
+class Showers:
+    """A few showers of a detector, as models get them."""
+
+    sample: ShowerSample
+    conditions: ConditionSet
+    batch: ShowerBatch
+    spec: ShowerSpec
+
+    @classmethod
+    def of(cls, sample: ShowerSample, names: tuple[str, ...]) -> Showers:
+        conditions = ConditionSet.fit(names, sample.particles, sample.geometry)
+        batch = ShowerDataset(sample, conditions).batch(np.arange(len(sample)))
+        spec = ShowerSpec.of(sample.geometry, conditions.dim, batch=batch)
+        return cls(sample, conditions, batch, spec)
+
+    @property
+    def geometry(self) -> DetectorGeometry:
+        return self.sample.geometry
+
+    @property
+    def frame(self) -> CellFrame:
+        return CellFrame(self.geometry, centre_on_impact=False)
+
+    def build(self, config: ModelConfig):
+        """The untrained model; equal settings give equal weights."""
+        torch.manual_seed(0)
+        return config.build(self.spec)
+
+    def noise(self, dim: int, seed: int = 1) -> torch.Tensor:
+        rng = torch.Generator().manual_seed(seed)
+        return torch.randn(len(self.batch.showers), dim, generator=rng)
+
+
+@pytest.fixture(scope="session")
+def showers_of(toy_cylinder, toy_sample):
+    """Showers of a kind of detector: ``showers_of("zn")``, with other conditions if given."""
+    grey = DetectorGeometry(
+        name="grey",
+        title="Images",
+        layout=GridLayout((28, 28), (0.1, 0.1)),
+        unit="grey",
+        counts=True,
+        maximum=255.0,
+    )
+
+    @cache
+    def make(detector: str, names: tuple[str, ...] = CONDITIONS) -> Showers:
+        geometry = {"cylinder": toy_cylinder, "images": grey}.get(detector)
+        sample = toy_sample(geometry or load_geometry(detector), 24)
+        if detector == "images":
+            sample = replace(sample, showers=np.minimum(sample.showers, 255))
+        return Showers.of(sample, names)
+
+    return make
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give ``case`` every model in every case, ``name`` every model."""
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize(
+            "case",
+            [(name, *case) for name in ROWS for case in CASES],
+            ids=lambda case: "-".join(case),
+        )
+    if "name" in metafunc.fixturenames:
+        metafunc.parametrize("name", list(ROWS))
+
+
+def step(model, batch: ShowerBatch, rng: torch.Generator, optimizers) -> None:
+    """One training step, as the training loop makes it."""
+    phases = model.phases()
+    for phase, optimizer in zip(phases, optimizers, strict=True):
+        moving = {id(p) for p in phase.parameters()}
+        for p in model.parameters():
+            p.requires_grad_(id(p) in moving)
+        optimizer.zero_grad()
+        phase.objective(batch, rng).total.backward()
+        optimizer.step()
+    model.requires_grad_(True)

@@ -1,0 +1,73 @@
+"""What every phase of every model promises to the training loop."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from tests.models.conftest import config_of
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def built(case, showers_of):
+    name, detector, network, cells = case
+    showers = showers_of(detector)
+    return showers, showers.build(config_of(name, network, cells))
+
+
+def taken_back(model: nn.Module) -> set[int]:
+    """Biases that a batch normalisation takes back: nothing depends on them."""
+    found = set()
+    for layers in model.modules():
+        if isinstance(layers, nn.Sequential):
+            for layer, after in pairwise(layers):
+                if isinstance(after, _BatchNorm):
+                    found.add(id(layer.bias))
+    if isinstance(getattr(model, "code_activation", None), _BatchNorm):
+        last = [m for m in model.encoder.modules() if isinstance(m, nn.Linear)][-1]
+        found.add(id(last.bias))
+    return found
+
+
+def test_each_parameter_learns_in_exactly_one_phase(case, showers_of) -> None:
+    showers, model = built(case, showers_of)
+    trained = [id(p) for phase in model.phases() for p in phase.parameters()]
+    assert sorted(trained) == sorted(id(p) for p in model.parameters())
+    assert all(p.numel() for p in model.parameters())
+    idle = taken_back(model)
+    for phase in model.phases():
+        model.zero_grad()
+        rng = torch.Generator().manual_seed(0)
+        objective = phase.objective(showers.batch, rng)
+        assert all(not term.requires_grad for term in objective.terms.values())
+        assert objective.total.ndim == 0
+        objective.total.backward()
+        for name, p in model.named_parameters():
+            if any(p is own for own in phase.parameters()):
+                assert torch.isfinite(p.grad).all(), name
+                assert id(p) in idle or p.grad.abs().sum() > 0, name
+
+
+def test_objective_is_set_by_the_generator(case, showers_of) -> None:
+    showers, model = built(case, showers_of)
+    model.eval()
+    for phase in model.phases():
+        first, again, other = (
+            phase.objective(showers.batch, torch.Generator().manual_seed(seed))
+            for seed in (5, 5, 6)
+        )
+        assert torch.equal(first.total, again.total)
+        same = all(torch.equal(first.terms[key], term) for key, term in other.terms.items())
+        assert same == (case[0] == "regression")
+
+
+def test_validation_needs_no_gradient_and_leaves_no_trace(case, showers_of) -> None:
+    showers, model = built(case, showers_of)
+    model.eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with torch.no_grad():
+        for phase in model.phases():
+            rng = torch.Generator().manual_seed(5)
+            assert torch.isfinite(phase.objective(showers.batch, rng).total)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
