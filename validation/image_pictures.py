@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from image_study import labels
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from image_study import Study
@@ -27,7 +29,7 @@ def draw_classes(study: Study, models: dict[str, str], seed: int, path: Path) ->
     """Real digits and those of every model: a block each, a digit a row, nothing picked out."""
     from caloforge.generation.simulation import load
 
-    of = labels(study.test)
+    of = labels(study.test.particles)
     rows = np.concatenate([np.flatnonzero(of == digit)[:A_CLASS] for digit in range(10)])
     wanted = study.test.particles.select(rows)
     blocks = {"test digits": study.test.showers[rows]}
@@ -46,7 +48,7 @@ def draw_interpolations(study: Study, models: dict[str, str], seed: int, path: P
     """Ways between two test digits by their codes; without an encoder, between two noises."""
     from caloforge.training.bundle import read_bundle
 
-    of = labels(study.test)
+    of = labels(study.test.particles)
     # The first two digits of the class, or the first of each.
     ends = np.array(
         [
@@ -57,17 +59,16 @@ def draw_interpolations(study: Study, models: dict[str, str], seed: int, path: P
         ]
     )
     upright = study.test.geometry.layout.upright
-    blocks = {}
+    blocks, framed = {}, {}
     for run, name in models.items():
         bundle = read_bundle(study.bundle(run, seed))
-        title = f"{name}: " + (
-            "inputs at both ends, decoded codes between"
-            if hasattr(bundle.model, "encode")
-            else "between two noises"
-        )
         flat = [_way(study, bundle, pair, seed) for pair in ends]
+        encodes = hasattr(bundle.model, "encode")
+        title = f"{name}: between two {'digits' if encodes else 'noises'}"
         blocks[title] = _sheet(upright(np.concatenate(flat)), STEPS + 2)
-    _draw(blocks, path, columns=2, width=3.6)
+        if encodes:
+            framed[title] = study.test.geometry.layout.cells[0]
+    _draw(blocks, path, columns=2, width=3.6, framed=framed)
 
 
 def _way(study: Study, bundle: Bundle, pair: np.ndarray, seed: int) -> np.ndarray:
@@ -128,8 +129,13 @@ def _draw(
     columns: int,
     width: float,
     inverted: bool = True,
+    framed: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    """Draw sheets with their titles, ink on paper if inverted."""
+    """Draw sheets with their titles, ink on paper if inverted.
+
+    A line sets the first and the last picture of each row apart where a sheet is framed: the
+    width of a picture, by title.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -141,6 +147,9 @@ def _draw(
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (title, sheet) in zip(axes, sheets.items(), strict=False):
+        if title in framed:
+            for x in (framed[title] + GAP / 2, sheet.shape[1] - framed[title] - GAP / 2):
+                ax.axvline(x - 0.5, color="tab:orange", linewidth=1.2)
         shown = np.clip(sheet / 255, 0, 1)
         ax.imshow(
             1 - shown if inverted else shown,

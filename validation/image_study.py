@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from caloforge.data import ShowerSample
+    from caloforge.data import Particles, ShowerSample
 
 N_BOOTSTRAP = 50
 
@@ -91,18 +91,21 @@ def measure_run(study: Study, run_name: str, seed: int, settings: tuple[str, ...
 
 def measure_original(study: Study, seed: int) -> dict:
     """The floor: as many training images as there are held-out ones, of the same labels."""
-    from caloforge.data import read_showers
+    from caloforge.data.files.shower_file import ShowerFile
 
-    training = read_showers(study.train_file)
-    rows = like(labels(training), labels(study.test), np.random.default_rng(seed))
-    showers = training.showers[rows]
+    with ShowerFile(study.train_file) as file:
+        rng = np.random.default_rng(seed)
+        rows = like(labels(file.particles()), labels(study.test.particles), rng)
+        order = np.argsort(rows)
+        showers = np.empty_like(study.test.showers, shape=(len(rows), file.geometry.n_cells))
+        showers[order] = file.read_rows(rows[order])
     return {"run": "original data", "seed": seed, **compared(study, showers, seed)}
 
 
-def labels(sample: ShowerSample) -> np.ndarray:
+def labels(particles: Particles) -> np.ndarray:
     """Label of each image; all 0 where images have none."""
-    columns = sample.particles.columns
-    found = columns["label"] if "label" in columns else np.zeros(len(sample))
+    columns = particles.columns
+    found = columns["label"] if "label" in columns else np.zeros(len(particles))
     return found.astype(np.int64)
 
 
@@ -133,7 +136,7 @@ def compared(study: Study, images: np.ndarray, seed: int) -> dict:
     rows = np.arange(n)
     counts = draw_counts(n, N_BOOTSTRAP, np.random.default_rng(seed))
     replicas = Pair(reference, made, rows, rows).distance(counts)[0]
-    wanted = labels(study.test)
+    wanted = labels(study.test.particles)
     found = {
         "n": n,
         "features": f"{reference.shape[1]} of {study.network}",
