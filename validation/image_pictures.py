@@ -106,16 +106,18 @@ def draw_faces(study: Study, models: dict[str, str], seed: int, path: Path) -> N
             wanted = study.test.particles.select(rows)
             blocks[name] = load(study.bundle(run, seed)).generate(wanted, seed=seed).showers
     upright = study.test.geometry.layout.upright
-    sheets = {name: _sheet(upright(images), len(rows)) for name, images in blocks.items()}
+    sheets = {
+        name: _sheet(upright(images), len(rows), ground=255) for name, images in blocks.items()
+    }
     _draw(sheets, path, columns=1, width=9.0, inverted=False)
 
 
-def _sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
+def _sheet(pictures: np.ndarray, columns: int, ground: float = 0.0) -> np.ndarray:
     """Pictures ``(n, row, column[, colour])`` side by side, row after row, as one."""
     n, height, width, *colours = pictures.shape
     rows = -(-n // columns)
     shape = (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, *colours)
-    sheet = np.zeros(shape)
+    sheet = np.full(shape, ground)
     for k, picture in enumerate(pictures):
         top, left = (k // columns) * (height + GAP), (k % columns) * (width + GAP)
         sheet[top : top + height, left : left + width] = picture
