@@ -34,6 +34,16 @@ def test_value_of_pot_along_the_same_directions() -> None:
     assert float(value) == pytest.approx(float(expected) ** 2)
 
 
+@pytest.mark.parametrize("d", [2, 5])
+def test_distance_of_two_normal_distributions(d: int) -> None:
+    # Projected, N(0, 1) and N(v . theta, s^2): (v . theta)^2 + (1 - s)^2, mean |v|^2 / d.
+    x, y = normal(2000, d, 0), 0.5 * normal(2000, d, 1)
+    y[:, 0] += 2.0
+    rng = torch.Generator().manual_seed(0)
+    value = sliced_wasserstein(x, y, rng, n_projections=400)
+    assert float(value) == pytest.approx(4 / d + 0.25, rel=0.15)
+
+
 def test_directions_have_length_one_and_no_preference() -> None:
     directions = random_directions(20_000, 3, torch.Generator().manual_seed(0)).numpy()
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1, rtol=1e-5)
