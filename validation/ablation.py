@@ -13,13 +13,10 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "ablation"
 TABLE = HERE.parent / "docs" / "tables" / "ablation.md"
 STEPS = ("train.threads=1",)
-REPEATS = 6
 
 E2E, VAE, REGRESSION = "zn-e2e-sae", "zn-vae", "zn-regression"
 NO_SCORES = ("model.energy_weight=0", "model.region_weight=0", "model.sinkhorn_weight=10")
@@ -41,42 +38,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "regression": (REGRESSION,),
     "regression, detector frame": (REGRESSION, "data.centre_on_impact=false"),
 }
-
-
-def judge(bundle: Path) -> dict[str, float]:
-    """Figures of the channel sums on the validation side.
-
-    ``w1``: mean over channels, in photons. ``score``: energy score of the vector of channel
-    sums given the particle, in photons; proper, so that it falls only with a better conditional
-    distribution. ``spread``: standard deviation of repeated showers over that of full
-    simulation, mean over channels. ``lit``: lit cells over those of full simulation.
-    """
-    from caloforge.generation.simulation import load
-    from caloforge.training.preparation import prepare
-
-    simulation = load(bundle)
-    sample = prepare(simulation.bundle.run).validation.sample
-    channels = sample.geometry.channels()
-    made = simulation.generate(sample.particles, repeats=REPEATS, seed=1)
-    reference = channels.sums(sample.showers)
-    generated = channels.sums(made.showers).reshape(len(sample), REPEATS, -1)
-    w1 = np.abs(np.sort(generated, axis=0) - np.sort(reference, axis=0)[:, None]).mean()
-    to_reference = np.linalg.norm(generated - reference[:, None], axis=2).mean()
-    i, j = np.triu_indices(REPEATS, 1)
-    between = np.linalg.norm(generated[:, i] - generated[:, j], axis=2).mean()
-    _, group, counts = np.unique(
-        sample.particles.incident, return_inverse=True, return_counts=True
-    )
-    twice = np.flatnonzero(counts[group] == 2)
-    pairs = twice[np.argsort(group[twice], kind="stable")].reshape(-1, 2)
-    reference_sd = np.sqrt(((reference[pairs[:, 0]] - reference[pairs[:, 1]]) ** 2 / 2).mean(0))
-    generated_sd = np.sqrt(generated[pairs[:, 0]].var(axis=1, ddof=1).mean(axis=0))
-    return {
-        "w1": float(w1),
-        "score": float(to_reference - between / 2),
-        "spread": float((generated_sd / reference_sd).mean()),
-        "lit": float((made.showers > 0).mean() / (sample.showers > 0).mean()),
-    }
 
 
 def draw() -> None:
@@ -115,6 +76,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="variants, by default all")
     options = parser.parse_args()
     if not options.table:
+        from judging import judge
+
         from caloforge.config import load_run
         from caloforge.training.provenance import provenance
         from caloforge.training.run import train

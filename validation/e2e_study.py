@@ -1,0 +1,118 @@
+"""What the parts of the e2e Sinkhorn autoencoder do, on validation showers of the ZN sample.
+
+    python validation/e2e_study.py            # trains what is missing; 1 to 2 minutes a run
+    python validation/e2e_study.py --table    # only draws tables and figures
+
+Each run is one JSON in validation/results/e2e-study/. Test showers are not touched. Weights are
+the last ones: nothing is chosen on the showers that judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from e2e_drawing import draw
+from e2e_runs import COMMON, RINGS, RUNS, TRIES
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "e2e-study"
+BASELINE, GAUSSIAN = "e2e-0", "vae-0"
+WITHOUT_CODES = "dcgan"
+
+
+def bundle_of(name: str, work: Path) -> Path:
+    """The trained bundle of a run; trains it if need be."""
+    from caloforge.config import load_run
+
+    bundle = work / name / "bundle"
+    if not (bundle / "bundle.json").is_file():
+        from e2e_training import train_watched
+
+        base, *settings = RUNS[name]
+        train_watched(load_run(base, [*COMMON, *settings]), work / name, RINGS.get(name, ()))
+    return bundle
+
+
+def measure(name: str, work: Path) -> dict:
+    """Everything about one run."""
+    from e2e_measuring import code_figures, group_picture, match_figures
+    from e2e_training import HISTORY
+    from judging import MANY, judged, responses
+
+    from caloforge.training.bundle import read_table
+    from caloforge.training.provenance import provenance
+
+    bundle = bundle_of(name, work)
+    table = read_table(bundle)
+    baseline = None if name == BASELINE else responses(bundle_of(BASELINE, work), MANY)
+    base, *settings = RUNS[name]
+    found = {
+        "name": name,
+        "run": base,
+        "settings": [*COMMON, *settings],
+        "figures": judged(bundle, baseline),
+        "history": json.loads((work / name / HISTORY).read_text()),
+        "training": table["training"],
+        "parameters": table["n_parameters"],
+        "trained at": table["provenance"],
+        "provenance": provenance(),
+    }
+    if name in TRIES:
+        found["label"] = TRIES[name][0]
+    if not name.startswith(WITHOUT_CODES):
+        found["codes"] = code_figures(bundle)
+    if name in (BASELINE, GAUSSIAN):
+        found["match"] = match_figures(bundle)
+        found["picture"] = group_picture(bundle)
+    return found
+
+
+def look_inside(study: str, work: Path) -> dict:
+    """Studies of the trained baseline that are no runs of their own."""
+    from e2e_measuring import noise_figures, truncation_figures
+
+    from caloforge.training.provenance import provenance
+
+    looks = {"noise": noise_figures, "truncation": truncation_figures}
+    return {"found": looks[study](bundle_of(BASELINE, work)), "provenance": provenance()}
+
+
+def _write(path: Path, result: dict) -> None:
+    path.write_text(json.dumps(result, indent=None, separators=(",", ":")) + "\n")
+
+
+def main() -> None:
+    """Run what is missing, then draw."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--table", action="store_true", help="only draw tables and figures")
+    parser.add_argument("--work", type=Path, default=Path("runs/e2e-study"))
+    parser.add_argument(
+        "--zoo",
+        type=Path,
+        default=HERE / "results" / "zoo",
+        help="results of validation/zoo.py",
+    )
+    parser.add_argument("--only", nargs="*", help="runs, by default all")
+    options = parser.parse_args()
+    if not options.table:
+        import torch
+
+        torch.set_num_threads(1)
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        for name in options.only or RUNS:
+            path = RESULTS / f"{name}.json"
+            if not path.exists():
+                result = measure(name, options.work)
+                _write(path, result)
+                print(name, result["figures"]["score"], flush=True)
+        for study in ("noise", "truncation"):
+            path = RESULTS / f"{study}.json"
+            if not path.exists():
+                _write(path, look_inside(study, options.work))
+    draw(RESULTS, HERE.parent / "docs", options.zoo)
+
+
+if __name__ == "__main__":
+    main()
