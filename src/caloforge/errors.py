@@ -65,6 +65,10 @@ class SimulationError(CaloforgeError, RuntimeError):
     """Full simulation cannot go on: Geant4, a worker or the cluster failed."""
 
 
+class FetchError(CaloforgeError, OSError):
+    """Public data cannot be downloaded."""
+
+
 class MissingExtraError(CaloforgeError, ImportError):
     """An optional package is not installed, or the data that it needs."""
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": "Train, generate and evaluate on the showers that come along.",
     "info": "Say what a shower file or a bundle holds.",
     "simulate": "Simulate showers with Geant4.",
+    "fetch": "Download public data.",
     "convert": "Turn showers of other programs into shower files, and back.",
     "validate": "Find what is wrong with a file of showers.",
     "train": "Train a model as a run file says.",

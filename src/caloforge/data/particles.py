@@ -15,6 +15,7 @@ from caloforge.data.columns import (
     check_names,
 )
 from caloforge.data.identity import identities
+from caloforge.data.images import LABEL, NO_PARTICLE
 from caloforge.errors import DataFormatError, did_you_mean
 from caloforge.output import new_file
 
@@ -138,7 +139,13 @@ class Particles:
         return cls(columns, np.concatenate([table.incident for table in tables]))
 
     def kinds(self) -> NDArray[np.str_]:
-        """Return the name of each row's particle kind, ``(n,)``, e.g. ``"n"`` or ``"pi+"``."""
+        """Return the name of each row's particle kind, ``(n,)``, e.g. ``"n"`` or ``"pi+"``.
+
+        That of an image, which has no particle, is its class: ``"label 3"``.
+        """
+        if LABEL in self.columns and (self["pdg"] == NO_PARTICLE["pdg"]).all():
+            labels, where = np.unique(self[LABEL], return_inverse=True)
+            return np.array([f"{LABEL} {label:g}" for label in labels], dtype=np.str_)[where]
         numbers, where = np.unique(self["pdg"], return_inverse=True)
         return np.array([kind_name(int(pdg)) for pdg in numbers], dtype=np.str_)[where]
 
@@ -158,6 +165,8 @@ def kind_name(pdg: int) -> str:
         >>> kind_name(2112), kind_name(211), kind_name(12345)
         ('n', 'pi+', 'pdg 12345')
     """
+    if pdg == NO_PARTICLE["pdg"]:
+        return "no particle"
     # Imported here: the table of all particles takes a while to load.
     from particle import InvalidParticle, Particle, ParticleNotFound
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caloforge.data.files.shower_file import ShowerFile
+from caloforge.data.images import LABEL
 from caloforge.data.particles import kind_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -91,14 +93,20 @@ def summarise(path: str | Path, *, size: int | None = None) -> Summary:
     """
     with ShowerFile(path) as file:
         energies, totals = _Range(), _Range()
-        n_zero, largest, dtype = 0, 0.0, ""
+        n_zero, largest, dtype, labelled = 0, 0.0, "", False
         for _, particles, showers in file.chunks(size):
             energies.add(particles["energy_gev"])
             totals.add(showers.sum(axis=1, dtype=np.float64))
             n_zero += showers.size - int(np.count_nonzero(showers))
             largest = max(largest, float(showers.max()))
             dtype = str(showers.dtype)
-        pdg = file.column("pdg")
+            labelled = LABEL in particles.columns
+        kinds = file.column("pdg")
+        if labelled and not kinds.any():  # images: their classes
+            kinds = file.column(LABEL)
+            names = {k: f"{LABEL} {k:g}" for k in np.unique(kinds).tolist()}
+        else:
+            names = {k: kind_name(k) for k in np.unique(kinds).tolist()}
         _, first, counts = np.unique(
             file.column("incident"), return_index=True, return_counts=True
         )
@@ -111,7 +119,7 @@ def summarise(path: str | Path, *, size: int | None = None) -> Summary:
             n_showers=len(file),
             n_particles=len(counts),
             repeats=_counted(counts),
-            kinds=_kinds(pdg, first),
+            kinds=_kinds(kinds, first, names),
             energy_gev=(energies.low, energies.high),
             energy_bins=energies.bins(),
             total=(totals.low, totals.sum / len(file), totals.high),
@@ -154,8 +162,10 @@ def _counted(values: NDArray[Any]) -> dict[int, int]:
     return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
-def _kinds(pdg: NDArray[Any], first: NDArray[Any]) -> tuple[Kind, ...]:
+def _kinds(
+    pdg: NDArray[Any], first: NDArray[Any], names: Mapping[float, str]
+) -> tuple[Kind, ...]:
     """Count showers and particles of each kind."""
     showers, particles = _counted(pdg), _counted(pdg[first])
-    kinds = [Kind(kind_name(k), particles.get(k, 0), n) for k, n in showers.items()]
+    kinds = [Kind(names[k], particles.get(k, 0), n) for k, n in showers.items()]
     return tuple(sorted(kinds, key=lambda kind: -kind.showers))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from caloforge.data.images import are_images
 from caloforge.explain.particles import between, frequent_kinds
 
 if TYPE_CHECKING:
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 N_STEPS = 7
+N_CLASSES = 2
 
 
 class Line(NamedTuple):
     """Showers on the way from one shower to another.
 
     Attributes:
-        name: ``"one particle"`` or ``"two particles"``.
+        name: ``"one particle"`` or ``"two particles"``; of images their class.
         title: What lies at the ends, in words.
         steps: Where on the way, from 0 to 1, ``(step,)``.
         ends: The two showers of full simulation, ``(2, cell)``.
@@ -65,8 +67,32 @@ class Line(NamedTuple):
 
 def lines(subject: Subject) -> list[Line]:
     """Lines between two showers of one particle and of two particles, where there are such."""
+    if are_images(subject.sample.particles.columns, subject.geometry):
+        return _of_images(subject)
     found = [_one_particle(subject), _two_particles(subject)]
     return [line for line in found if line is not None]
+
+
+def _of_images(subject: Subject) -> list[Line]:
+    """Lines between two images of one class whose codes lie far apart, for two classes."""
+    particles = subject.sample.particles
+    found = []
+    for name in frequent_kinds(particles, N_CLASSES):
+        rows = np.flatnonzero((particles.kinds() == name) & (subject.observed["total"] > 0))
+        if rows.size < 2:
+            continue
+        codes = subject.encoded(rows)
+        first = _far(np.linalg.norm(codes - codes.mean(axis=0), axis=1))
+        last = _far(np.linalg.norm(codes - codes[first], axis=1))
+        if first != last:
+            text = f"two images of {name}"
+            found.append(_line(subject, name, text, rows[[first, last]]))
+    return found
+
+
+def _far(distance: NDArray[Any]) -> int:
+    """Which is far, but no outlier."""
+    return int(np.argsort(distance, kind="stable")[int(0.9 * (len(distance) - 1))])
 
 
 def _one_particle(subject: Subject) -> Line | None:

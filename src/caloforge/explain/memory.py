@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caloforge.data import ShowerFile, partition, read_showers, resolve
+from caloforge.data.images import are_images
+from caloforge.data.splits.shower_identity import shower_identity
 from caloforge.errors import CaloforgeError, GeometryError
 from caloforge.metrics.multivariate.memorisation import Memory, check_memory
 from caloforge.metrics.multivariate.nearest import Nearest, centred, nearest
@@ -111,9 +113,17 @@ def find_training(bundle: Bundle, given: str | Path | None) -> Training:
 
 
 def held_out_rows(subject: Subject, training: ShowerSample) -> NDArray[np.int64]:
-    """Rows of the sample whose incident particle was not trained on."""
-    known = np.isin(subject.sample.particles.identity(), training.particles.identity())
+    """Rows of the sample whose incident particle was not trained on; of images, the image."""
+    known = np.isin(_identity(subject.sample), _identity(training))
     return np.flatnonzero(~known)
+
+
+def _identity(sample: ShowerSample) -> NDArray[np.bytes_]:
+    """Fingerprint of what may be trained on only once."""
+    particles = sample.particles.identity()
+    if are_images(sample.particles.columns, sample.geometry):
+        return shower_identity(particles, sample.showers)
+    return particles
 
 
 def recall(

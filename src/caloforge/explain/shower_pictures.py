@@ -8,8 +8,10 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from caloforge.data.images import LABEL
 from caloforge.explain.latent_pictures import BLUE
 from caloforge.geometry import GridLayout
+from caloforge.report.images import drawn_as_image, show_image
 from caloforge.report.style import REFERENCE, new_figure, plain, styled
 
 if TYPE_CHECKING:
@@ -206,6 +208,9 @@ def _draw(
 ) -> AxesImage | None:
     """One shower: a map of a grid, else the response of each layer."""
     layout = geometry.layout
+    if drawn_as_image(geometry):
+        show_image(ax, cells, geometry)
+        return None
     if isinstance(layout, GridLayout):
         half_x, half_y = layout.half_width_cm
         image = ax.imshow(
@@ -257,4 +262,7 @@ def _unit(geometry: DetectorGeometry) -> str:
 
 
 def _heads(kinds: NDArray[np.str_], energy: NDArray[np.float64]) -> list[str]:
-    return [f"{kind}, {e:.3g} GeV" for kind, e in zip(kinds, energy, strict=True)]
+    return [
+        kind if kind.startswith(LABEL) else f"{kind}, {e:.3g} GeV"
+        for kind, e in zip(kinds.tolist(), energy, strict=True)
+    ]

@@ -53,6 +53,26 @@ def mean_and_impacts(evidence: Evidence) -> Figure:
 
 
 @styled
+def mean_image(evidence: Evidence) -> Figure:
+    """Mean of the pixels of images, and how often they are lit."""
+    layout = evidence.geometry.layout
+    assert isinstance(layout, GridLayout)
+    figure = new_figure(7.4, 3.4)
+    left, right = figure.subplots(1, 2)
+    n = evidence.n_showers
+    for ax, cells, unit, title in (
+        (left, evidence.cells.sums / n, plain(evidence.geometry.unit), "mean"),
+        (right, 100 * evidence.cells.hits / n / layout.planes, "%", "lit"),
+    ):
+        picture = layout.upright(cells[None])[0]
+        flat = picture if picture.ndim == 2 else picture.sum(axis=2)
+        image = ax.imshow(flat, cmap="viridis", vmin=0)
+        figure.colorbar(image, ax=ax, label=unit, shrink=0.9)
+        ax.set(title=title, xticks=[], yticks=[])
+    return figure
+
+
+@styled
 def cylinder_profiles(evidence: Evidence) -> Figure:
     """Mean response of a cylinder along its three directions."""
     layout = evidence.geometry.layout

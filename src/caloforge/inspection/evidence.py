@@ -68,6 +68,11 @@ class Evidence:
         return self.n_showers / max(len(self.identity.distinct), 1)
 
     @cached_property
+    def images(self) -> bool:
+        """Whether these are images, without incident particles (`caloforge.data.images`)."""
+        return self.geometry.maximum is not None and "pdg" in self.columns.always_zero
+
+    @cached_property
     def impact_cm(self) -> NDArray[np.float64]:
         """Where the particles of the sample meet the front face, ``(n, 2)`` in cm."""
         return front_face_point(self.sample.columns, self.geometry.front_face_z_cm)

@@ -10,7 +10,7 @@ from caloforge.data.sample import resolve
 from caloforge.errors import CaloforgeError
 from caloforge.formats.format import ReadOptions
 from caloforge.formats.registry import format_named, open_showers, recognised
-from caloforge.inspection.checks import CHECKS
+from caloforge.inspection.checks import checks_of
 from caloforge.inspection.checks.needs import NEEDS
 from caloforge.inspection.evidence import Evidence, gather
 from caloforge.inspection.finding import Outcome, outcome
@@ -93,7 +93,9 @@ def inspect_source(
         GeometryError: If the showers do not have the cells of the geometry.
     """
     evidence = replace(gather(source, name, progress), other=other)
-    found = (outcome(check, evidence, NEEDS.get(check.name, ())) for check in CHECKS)
+    found = (
+        outcome(check, evidence, NEEDS.get(check.name, ())) for check in checks_of(evidence)
+    )
     return Inspection(evidence, tuple(found))
 
 

@@ -61,7 +61,9 @@ def render_page(inspection: Inspection) -> str:
         "detector": f"{evidence.geometry.title} ('{evidence.geometry.name}')",
         "cells": f"{evidence.geometry.n_cells:,} in {evidence.geometry.unit}",
         "showers": f"{evidence.n_showers:,}",
-        "incident particles": f"{len(evidence.identity.distinct):,} different ones",
+        "incident particles": "none, these are images"
+        if evidence.images
+        else f"{len(evidence.identity.distinct):,} different ones",
         "in pictures": f"{len(evidence.sample.number):,} showers at equal distances",
     }
     return page_template("caloforge.inspection", "inspection.html.j2").render(

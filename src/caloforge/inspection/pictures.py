@@ -35,6 +35,15 @@ def make_pictures(evidence: Evidence) -> Iterator[Picture]:
     """Draw what can be drawn of a file."""
     grid = isinstance(evidence.geometry.layout, GridLayout)
     if evidence.cells.hits.any():
+        if evidence.images:
+            yield Picture(
+                "mean",
+                "Mean image",
+                "Mean of every pixel, and how often it is lit.",
+                cell_pictures.mean_image(evidence),
+            )
+            yield from _spectrum(evidence)
+            return
         if grid:
             yield Picture(
                 "mean",
@@ -101,18 +110,25 @@ def make_pictures(evidence: Evidence) -> Iterator[Picture]:
         "How many particles have how many showers.",
         particle_pictures.repeats(evidence),
     )
-    if evidence.cells.top > 0:
-        yield Picture(
-            "spectrum",
-            "Spectrum of the cells",
-            "How often a cell has a response. It falls to its end; a last bin that rises is "
-            "saturation.",
-            cell_pictures.spectrum(evidence),
-        )
+    yield from _spectrum(evidence)
     if evidence.other is not None:
         yield Picture(
             "overlap",
             "Overlap of the two files",
             "Particles of both files by energy, and those that are in both.",
             particle_pictures.overlap(evidence, evidence.other),
+        )
+
+
+def _spectrum(evidence: Evidence) -> Iterator[Picture]:
+    """How often each response occurs, if any does."""
+    if evidence.cells.top > 0:
+        end = "a last bin that rises is saturation"
+        if evidence.geometry.maximum is not None:
+            end = "images may reach their largest value often"
+        yield Picture(
+            "spectrum",
+            "Spectrum of the cells",
+            f"How often a cell has a response. It falls to its end; {end}.",
+            cell_pictures.spectrum(evidence),
         )

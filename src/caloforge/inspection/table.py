@@ -19,10 +19,10 @@ _INDENT = " " * 9
 def lines(inspection: Inspection, width: int = 100) -> Iterator[str]:
     """Write every check with its verdict, and what is wrong with first shower and cure."""
     evidence = inspection.evidence
-    yield (
-        f"{evidence.source}: {evidence.n_showers:,} showers of "
-        f"{len(evidence.identity.distinct):,} particles, {evidence.geometry.title}"
-    )
+    what = f"showers of {len(evidence.identity.distinct):,} particles"
+    if evidence.images:
+        what = "images"
+    yield f"{evidence.source}: {evidence.n_showers:,} {what}, {evidence.geometry.title}"
     yield ""
     for outcome in inspection.outcomes:
         yield f"{_MARKS[outcome.severity]:8} {outcome.check.title}"

@@ -9,6 +9,7 @@ from matplotlib.colors import LogNorm, SymLogNorm
 from matplotlib.ticker import MaxNLocator
 
 from caloforge.geometry import GridLayout
+from caloforge.report.images import drawn_as_image, show_image
 from caloforge.report.style import REFERENCE, colour, new_figure, styled
 
 if TYPE_CHECKING:
@@ -87,11 +88,19 @@ def shower_grid(
     for r, (line, (sample, _)) in enumerate(zip(grid, rows, strict=True)):
         for c, shower in enumerate(line):
             ax = axes[r, c]
-            cells = np.ma.masked_less_equal(shower, 0)
-            image = show_cells(ax, cells, geometry.layout, LogNorm(low, top), ticks=False)
-            ax.text(
-                0.04, 0.95, f"{shower.sum():.4g}", transform=ax.transAxes, va="top", fontsize=7
-            )
+            if drawn_as_image(geometry):
+                show_image(ax, shower, geometry)
+            else:
+                cells = np.ma.masked_less_equal(shower, 0)
+                image = show_cells(ax, cells, geometry.layout, LogNorm(low, top), ticks=False)
+                ax.text(
+                    0.04,
+                    0.95,
+                    f"{shower.sum():.4g}",
+                    transform=ax.transAxes,
+                    va="top",
+                    fontsize=7,
+                )
             if r == 0:
                 ax.set_title(_caption(sample, chosen[c]), fontsize=8)
         ink = REFERENCE if sample is samples[0] else "black"

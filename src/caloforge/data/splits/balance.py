@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from caloforge.data.particles import Particles, kind_name
 from caloforge.data.splits.partition import pieces
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caloforge.data.files.shower_file import ShowerFile, ShowerSample
+    from caloforge.data.particles import Particles
     from caloforge.data.splits.split import Split
 
 # 1, 3, 10, 30 ... GeV, as literals: computed ones would be off by a rounding.
@@ -100,11 +100,12 @@ class _Count:
         rows = slice(start, start + len(particles))
         self._particle[rows] = particles.identity().view("<u8")[::2]
         bins = np.searchsorted(_EDGES_GEV, particles["energy_gev"], side="right") - 1
-        pairs = np.stack((particles["pdg"], bins), axis=1)
+        names, kind = np.unique(particles.kinds(), return_inverse=True)
+        pairs = np.stack((kind, bins), axis=1)
         found, where = np.unique(pairs, axis=0, return_inverse=True)
         numbers = [
-            self._groups.setdefault((kind_name(pdg), k), len(self._groups))
-            for pdg, k in found.tolist()
+            self._groups.setdefault((str(names[kind]), k), len(self._groups))
+            for kind, k in found.tolist()
         ]
         self._group[rows] = np.array(numbers, dtype=np.int32)[where.ravel()]
 

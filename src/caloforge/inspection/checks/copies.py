@@ -94,6 +94,10 @@ def _leak(evidence: Evidence) -> Iterator[Finding]:
         )
         yield Finding("error", text, int(shared.sum()), row)
     known = np.isin(own.particles, other.identity.distinct)
+    if evidence.images:
+        if not shared.any():
+            yield Finding("ok", f"no image is also in {other.source}")
+        return
     if known.any():
         number, row = int(known.sum()), int(np.argmax(known))
         particles = len(np.intersect1d(own.distinct, other.identity.distinct))

@@ -97,6 +97,10 @@ def _saturation(evidence: Evidence) -> Iterator[Finding]:
     if not cells.top:
         yield Finding("not judged", "no cell has a response above 0")
         return
+    maximum = evidence.geometry.maximum
+    if maximum is not None:
+        yield from _bounded(evidence, maximum)
+        return
     limit = next((k for k in LIMITS if k == cells.top), None)
     where = f"{some(cells.n_top, 'cell', 'is', 'are')} at the largest value, {cells.top:.6g}"
     if _piles_up(evidence) or (limit is not None and cells.n_top > 1):
@@ -112,6 +116,18 @@ def _saturation(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("warning", text, round(missing), cells.first_top, _WRAPPED)
         return
     yield Finding("ok", f"largest cell {cells.top:.6g} {evidence.geometry.unit}")
+
+
+def _bounded(evidence: Evidence, maximum: float) -> Iterator[Finding]:
+    """Cells that have a largest value by design reach it, and do not exceed it."""
+    cells = evidence.cells
+    if cells.top > maximum:
+        text = f"the largest cell is {cells.top:.6g}, expected at most {maximum:.6g}"
+        cure = "correct maximum under [response] of the geometry, or the cells"
+        yield Finding("error", text, cells.n_top, cells.first_top, cure)
+        return
+    reached = f", reached by {cells.n_top:,} cells" if cells.top == maximum else ""
+    yield Finding("ok", f"largest cell {cells.top:.6g} of {maximum:.6g}{reached}")
 
 
 def _cut_off(evidence: Evidence) -> tuple[float, int]:

@@ -40,7 +40,7 @@ def _judge(evidence: Evidence) -> Iterator[Finding]:
         (columns.energy, "energy_gev is not above 0"),
         (columns.kind, "pdg is no particle number"),
     ):
-        if defect.count:
+        if defect.count and not (evidence.images and defect is columns.kind):
             text = f"{what} in {_some(defect.count, n)} (first: {defect.example})"
             yield Finding("error", text, defect.count, defect.first)
     if columns.unknown.count:

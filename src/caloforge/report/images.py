@@ -1,0 +1,50 @@
+"""Images drawn as people look at them: upright, in grey or in their colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caloforge.geometry import GridLayout
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from caloforge.geometry import DetectorGeometry
+
+_COLOURS = 3
+
+
+def drawn_as_image(geometry: DetectorGeometry) -> bool:
+    """Whether showers are images: a grid whose cells have a largest value."""
+    return geometry.maximum is not None and isinstance(geometry.layout, GridLayout)
+
+
+def upright_image(cells: NDArray[Any], geometry: DetectorGeometry) -> NDArray[np.float64]:
+    """Turn a shower of an image geometry into a picture, upright.
+
+    Arguments:
+        cells: One shower, ``(cell,)``.
+        geometry: A grid whose cells have a largest value.
+
+    Returns:
+        Values from 0 to 1: ``(row, column, 3)`` of three planes, else ``(row, column)``, the
+        mean over the planes.
+    """
+    layout = geometry.layout
+    assert isinstance(layout, GridLayout)
+    assert geometry.maximum is not None
+    picture = layout.upright(np.asarray(cells, dtype=np.float64)[None])[0] / geometry.maximum
+    if layout.planes not in {1, _COLOURS}:
+        picture = picture.mean(axis=2)
+    clipped: NDArray[np.float64] = np.clip(picture, 0.0, 1.0)
+    return clipped
+
+
+def show_image(ax: Axes, cells: NDArray[Any], geometry: DetectorGeometry) -> None:
+    """Draw a shower of an image geometry, without ticks."""
+    picture = upright_image(cells, geometry)
+    ax.imshow(picture, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
