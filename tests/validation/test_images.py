@@ -226,6 +226,21 @@ def test_faces_from_pictures_and_a_network_of_the_user(tmp_path, monkeypatch) ->
     assert "faces" not in " ".join(str(p) for p in (VALIDATION / "results").iterdir())
 
 
+def test_the_table_of_the_docs_is_that_of_the_results(tmp_path) -> None:
+    import images
+    from image_tables import write_table
+
+    runs = [json.loads(path.read_text()) for path in images.RESULTS.glob("*.json")]
+    assert {(run["n"], run["features"]) for run in runs} == {(10_000, "84 of mnist-v1")}
+    floor = max(run["fid"]["value"] for run in runs if run["run"] == images.ORIGINAL)
+    assert all(run["fid"]["value"] > floor for run in runs if run["run"] != images.ORIGINAL)
+    path = tmp_path / "mnist.md"
+    write_table(
+        images.RESULTS, path, images.MNIST, command=images.MNIST_COMMAND, of="test digits"
+    )
+    assert path.read_text() == images.TABLE.read_text()
+
+
 def test_no_folder_and_no_digits_are_told(tmp_path, monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit) as found:
         call(monkeypatch, "mnist")
