@@ -50,13 +50,13 @@ class System(NamedTuple):
 SYSTEMS = (
     System("e2e-sae", "e2e SAE", "e2e-sae", 100, 25, 3),
     System("vae", "VAE", "vae", 1000, 250, 3),
-    System("wae", "WAE", "wae", 1000, 250, 3),
+    System("wae", "WAE", "wae", 800, 200, 3),
     System("dcgan", "DCGAN", "dcgan", 250, 50, 3),
     System("bigwae", "bigWAE", "bigwae", 24, 12, 1),
     System("swae", "SWAE", "swae", 130, 65, 1),
-    System("cwae", "CWAE", "cwae", 1000, 250, 1),
-    System("sae", "SAE", "sae", 1000, 250, 1),
-    System("sae-h", "SAE (H)", "sae-h", 1000, 250, 1),
+    System("cwae", "CWAE", "cwae", 800, 200, 1),
+    System("sae", "SAE", "sae", 800, 200, 1),
+    System("sae-h", "SAE (H)", "sae-h", 800, 200, 1),
     System("regression", "mean regression", "regression", 0, 0, 1),
 )
 
@@ -146,7 +146,7 @@ def measure(job: Job, work: Path) -> dict:
         "data": f"{job.detector}-train, {job.detector}-test",
         "epochs of the run file": published.train.epochs if not job.tuned else None,
         "batch size": run.train.batch_size,
-        "training showers": table["training"].get("showers"),
+        "training showers": table["data"]["training showers"],
         "training": table["training"],
         "core-seconds": round(float(spent.read_text()), 1),
         "parameters": table["n_parameters"],
