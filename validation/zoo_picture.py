@@ -30,6 +30,7 @@ def draw_picture(found: Mapping[str, Any]) -> None:
     """Draw docs/figures/zoo.png from results by detector, variant and system."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     shown = {detector: runs for detector, runs in found.items() if runs}
     figure = Figure(figsize=(11, 4.6 * len(shown)), layout="constrained")
@@ -49,7 +50,15 @@ def draw_picture(found: Mapping[str, Any]) -> None:
         )
         name = detector.upper()
         row[0].set(title=f"{name}: the talk's figures", xscale="log", yscale="log")
+        for axis in (row[0].xaxis, row[0].yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7), numticks=30))
+            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+            axis.set_minor_formatter(NullFormatter())
         row[1].set(title=f"{name}: what they do not see")
+    if any(variant == "published" for runs in shown.values() for variant, _ in runs):
+        grid[0][0].errorbar(
+            [], [], fmt="s", mfc="white", color="0.3", label="published, cut short"
+        )
     grid[0][0].legend(fontsize=8, ncols=2, frameon=False)
     figure.savefig(PATH, dpi=110)
 
