@@ -16,12 +16,16 @@ def models() -> None:
     # Imported here so that `caloforge --help` does not wait for torch.
     from caloforge.config import load_run, run_names
     from caloforge.data.features import catalogue
+    from caloforge.errors import ConfigError
     from caloforge.models import MODELS
 
     click.echo("models:")
-    for name, config in MODELS.items():
-        summary = (config.__doc__ or "").partition("\n")[0].removeprefix("Settings of ")
-        click.echo(f"  {name:24s} {summary}")
+    for name in MODELS:
+        try:
+            summary = (MODELS[name].__doc__ or "").partition("\n")[0]
+        except ConfigError as error:  # of an installed package
+            summary = str(error)
+        click.echo(f"  {name:24s} {summary.removeprefix('Settings of ')}")
     click.echo("run files:")
     for name in run_names():
         click.echo(f"  {name:24s} {load_run(name).title}")

@@ -1,9 +1,11 @@
-"""The models. To add one: a file here, a row in `MODELS`, a run file, a docs page."""
+"""The models. To add one: a file here, a row in `MODELS`, a run file, a docs page.
+
+Or none of these: an installed package can bring models, see `caloforge.models.catalogue`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
+from caloforge.models.catalogue import ModelCatalogue, ModelConfig
 from caloforge.models.cwae import CWAEConfig
 from caloforge.models.dcgan import DCGAN, DCGANConfig
 from caloforge.models.e2e_sae import E2ESAEConfig, E2ESinkhornAutoencoder
@@ -14,13 +16,6 @@ from caloforge.models.swae import SWAEConfig
 from caloforge.models.vae import VAEConfig, VariationalAutoencoder
 from caloforge.models.wae import WAEConfig
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import nn
-
-    from caloforge.nn import ShowerSpec
-
 __all__ = [
     "DCGAN",
     "MODELS",
@@ -29,6 +24,7 @@ __all__ = [
     "E2ESAEConfig",
     "E2ESinkhornAutoencoder",
     "MeanRegression",
+    "ModelCatalogue",
     "ModelConfig",
     "PriorAutoencoder",
     "RegressionConfig",
@@ -40,25 +36,15 @@ __all__ = [
 ]
 
 
-class ModelConfig(Protocol):
-    """Settings of a model: a frozen dataclass that can build it."""
-
-    def build(self, spec: ShowerSpec) -> nn.Module:
-        """Make the untrained model, a `TrainableGenerator` that is a torch module.
-
-        Raises:
-            ConfigError: If the settings do not fit the detector.
-        """
-        ...
-
-
-MODELS: Mapping[str, type[ModelConfig]] = {
-    "e2e-sae": E2ESAEConfig,
-    "vae": VAEConfig,
-    "wae": WAEConfig,
-    "swae": SWAEConfig,
-    "cwae": CWAEConfig,
-    "sae": SAEConfig,
-    "dcgan": DCGANConfig,
-    "regression": RegressionConfig,
-}
+MODELS = ModelCatalogue(
+    {
+        "e2e-sae": E2ESAEConfig,
+        "vae": VAEConfig,
+        "wae": WAEConfig,
+        "swae": SWAEConfig,
+        "cwae": CWAEConfig,
+        "sae": SAEConfig,
+        "dcgan": DCGANConfig,
+        "regression": RegressionConfig,
+    }
+)
