@@ -159,13 +159,25 @@ def effective_rank(jacobian: Tensor) -> float:
     return float((squares.sum(dim=1) ** 2 / squares.square().sum(dim=1)).mean())
 
 
-def energy_distance(x: Tensor, y: Tensor) -> float:
-    """Unbiased energy distance 2 E|x-y| - E|x-x'| - E|y-y'| between two clouds."""
-    between = torch.cdist(x, y).mean()
-    within = sum(
-        torch.cdist(z, z).sum() / (len(z) * (len(z) - 1)) for z in (x, y)
-    )  # the diagonal is zero
-    return float(2 * between - within)
+def energy_distance(x: Tensor, y: Tensor, *, matched: bool = False) -> float:
+    """Unbiased energy distance 2 E|x-y| - E|x-x'| - E|y-y'| between two clouds.
+
+    With ``matched`` rows, of the same particle in both, such pairs are left out: they are
+    nearer to each other than points of different particles, which all other pairs are.
+    """
+    return float(2 * mean_distance(x, y, skip=matched) - sum(_within(z) for z in (x, y)))
+
+
+def mean_distance(x: Tensor, y: Tensor, *, skip: bool) -> Tensor:
+    """Mean distance of points of two clouds; with ``skip`` without those of equal row."""
+    apart = torch.cdist(x, y)
+    if not skip:
+        return apart.mean()
+    return (apart.sum() - apart.diagonal().sum()) / (len(x) * (len(x) - 1))
+
+
+def _within(z: Tensor) -> Tensor:
+    return mean_distance(z, z, skip=True)
 
 
 def shape_moments(codes: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from e2e_codes import (
     effective_rank,
     energy_distance,
     jacobians,
+    mean_distance,
     own_share,
     participation,
     partners,
@@ -82,7 +83,6 @@ def code_figures(bundle: Path) -> dict:
         "generated within a particle": float(np.sqrt(draws.var(axis=0, ddof=1).mean())),
         "dimensions": participation(_variances(torch.from_numpy(_probable(one)))),
         "dimensions generated": participation(_variances(generated)),
-        "energy coefficient": _coefficient(codes, generated),
     }
     settings = one.bundle.run.model
     if hasattr(settings, "sinkhorn_weight"):
@@ -115,8 +115,8 @@ def _variances(codes: torch.Tensor) -> torch.Tensor:
 
 
 def _coefficient(x: torch.Tensor, y: torch.Tensor) -> float:
-    """Energy distance over 2 E|x-y|: 0 for equal clouds, 1 for points far apart."""
-    return energy_distance(x, y) / float(2 * torch.cdist(x, y).mean())
+    """Energy distance of matched clouds over 2 E|x-y|: 0 for equal, 1 for far apart."""
+    return energy_distance(x, y, matched=True) / float(2 * mean_distance(x, y, skip=True))
 
 
 def truncation_figures(bundle: Path) -> list[dict]:

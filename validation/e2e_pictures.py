@@ -126,7 +126,7 @@ def stability(curves: dict[str, dict[str, list[dict]]], path: Path) -> None:
         path: Where to.
     """
     figure = new_figure(3.3 * len(curves) + 0.5, 4.8)
-    axes = figure.subplots(2, len(curves), sharex=True, sharey="row", squeeze=False)
+    axes = figure.subplots(2, len(curves), sharex="col", sharey="row", squeeze=False)
     for column, (model, kinds) in enumerate(curves.items()):
         for row, key in enumerate(("score", "w1")):
             ax = axes[row, column]
@@ -141,7 +141,8 @@ def stability(curves: dict[str, dict[str, list[dict]]], path: Path) -> None:
                 for k, one in enumerate(values):
                     ax.plot(steps, one, color=ink, lw=0.9, label=name if k == 0 else None)
             ax.set_yscale("log")
-        axes[0, column].set_title(f"{model}, {len(next(iter(kinds.values())))} seeds")
+        n = len(next(iter(kinds.values())))
+        axes[0, column].set_title(f"{model}, {n} seed{'s' * (n > 1)}")
         axes[1, column].set_xlabel("step")
     axes[0, 0].set_ylabel("energy score [photons]")
     axes[1, 0].set_ylabel("W1 [photons]")
@@ -195,9 +196,10 @@ def clouds(ours: dict, gaussian: dict, path: Path) -> None:
     x = np.linspace(-3, 3, 200)
     ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=GREY, lw=1.2, ls="--",
             label="standard normal prior")  # fmt: skip
-    ax.set(xlabel="first principal component [standard deviations of all codes]",
-           ylabel="density", xlim=(-3, 3), ylim=(0, None))  # fmt: skip
-    ax.legend(fontsize=7.5)
+    ax.set(xlabel="first principal component", ylabel="density", xlim=(-3, 3), ylim=(0, 1.85),
+           title="What a fixed prior would be")  # fmt: skip
+    ax.title.set_fontsize(8.5)
+    ax.legend(fontsize=7.5, loc="upper left")
     figure.savefig(path, dpi=DPI)
 
 

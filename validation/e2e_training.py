@@ -42,7 +42,7 @@ class WatchedTraining(PhaseTraining):
 
     def __init__(self, *args, **options) -> None:
         super().__init__(*args, **options)
-        self.curves: dict[str, list[float]] = {"step": [], "quantiles": []}
+        self.curves: dict[str, list[float]] = {"step": []}
 
     def on_train_epoch_end(self) -> None:
         """Score, with the same noise in each round; every round of the second half."""

@@ -106,6 +106,22 @@ class TestShapes:
         far = e2e_codes.energy_distance(x, y + torch.tensor([100.0, 0.0]))
         assert far == pytest.approx(200 - 2 * math.sqrt(math.pi), rel=2e-3)
 
+    def test_matched_rows_do_not_count_as_near(self, rng: torch.Generator) -> None:
+        centres = 10 * normal(60, 2, rng=rng)
+        found = [
+            [
+                e2e_codes.energy_distance(
+                    centres + 0.1 * normal(60, 2, rng=rng),
+                    centres + 0.1 * normal(60, 2, rng=rng),
+                    matched=matched,
+                )
+                for _ in range(20)
+            ]
+            for matched in (True, False)
+        ]
+        assert abs(sum(found[0]) / 20) < 0.02
+        assert sum(found[1]) / 20 < -0.3
+
     def test_moments_of_an_exponential_law(self, rng: torch.Generator) -> None:
         uniform = torch.rand(400_000, 1, generator=rng, dtype=torch.float64)
         skewness, kurtosis = e2e_codes.shape_moments(-uniform.log())
