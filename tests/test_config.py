@@ -53,6 +53,7 @@ def test_settings_change_values_of_every_type() -> None:
         ("train.optimizer=sgd", "train.optimizer: found 'sgd', expected one of adam"),
         ("train.ema=1.0", "train.ema: found 1.0, expected 0 or more and below 1"),
         ("train.validation_repeats=1", "train.validation_repeats: found 1, expected 2 or more"),
+        ("train.beta1=1", "train.beta1: found 1.0, expected 0 or more and below 1"),
         ("train.batch_size=-1", "train.batch_size: found -1, expected above 0"),
         ("data.validation_fraction=1.5", "found 1.5, expected a share between 0 and 1"),
         ("seed=-1", "found seed = -1, expected a whole number of 0 or more"),

@@ -142,7 +142,7 @@ def table(
     head = ["", "system", "seeds", *(column.head for column in columns)]
     head += ["parameters", "epochs"] if training else []
     head += ["training [core-min]", "showers/s of a core"]
-    head += ["talk, ALICE data: W", "talk: MAE"] if beside else []
+    head += ["W in the talk", "MAE in the talk"] if beside else []
     lines = [line(head), "|" + "---|" * len(head)]
     some = next(iter(found.values()))[0]
     floor = [

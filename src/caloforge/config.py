@@ -115,6 +115,7 @@ class TrainConfig:
         optimizer: ``"adam"``, ``"adamw"`` or ``"rmsprop"``.
         learning_rate: Peak learning rate.
         weight_decay: Of AdamW.
+        beta1: Memory of the mean gradient of Adam and AdamW; 0.5 is usual for GANs.
         schedule: ``"constant"``, ``"one-cycle"`` (up in a tenth of the steps, then down to
             zero as a cosine), or ``"exponential"`` (times `decay` an epoch).
         decay: Factor an epoch of the exponential schedule.
@@ -136,6 +137,7 @@ class TrainConfig:
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    beta1: float = 0.9
     schedule: str = "one-cycle"
     decay: float = 0.95
     clip: float = 20.0
@@ -169,6 +171,9 @@ class TrainConfig:
             raise ConfigError(msg)
         if not 0 <= self.ema < 1:
             msg = f"train.ema: found {self.ema}, expected 0 or more and below 1; try 0.999"
+            raise ConfigError(msg)
+        if not 0 <= self.beta1 < 1:
+            msg = f"train.beta1: found {self.beta1}, expected 0 or more and below 1; try 0.9"
             raise ConfigError(msg)
         check_choice("train.schedule", self.schedule, _SCHEDULES)
         check_choice("train.optimizer", self.optimizer, _OPTIMIZERS)

@@ -105,9 +105,9 @@ def test_an_undecided_discriminator_loses_two_log_two(game) -> None:
 
 def test_penalty_of_a_linear_discriminator_is_its_squared_slope(game) -> None:
     build, batch = game
-    model = build(discriminator=(), penalty=3.0)
+    model = build(discriminator=(), penalty=3.0, projection=False)
     objective = model.phases()[0].objective(batch, torch.Generator().manual_seed(1))
-    slope = model.discriminator.mlp.last.weight.detach()[0, : batch.showers.shape[1]]
+    slope = model.discriminator.judge.score.weight.detach()[0, : batch.showers.shape[1]]
     assert float(objective.terms["penalty"]) == pytest.approx(float(slope.square().sum()), 1e-5)
     expected = objective.terms["loss"] + 1.5 * objective.terms["penalty"]
     assert float(objective.total.detach()) == pytest.approx(float(expected))

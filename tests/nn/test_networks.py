@@ -68,3 +68,28 @@ def test_a_decoder_without_inputs_gives_the_mean(network, toy_grid) -> None:
     decoder = make_decoder(network, spec, (8, 4, 4), inputs=0, bias=bias)
     assert torch.equal(decoder(torch.empty(3, 0)), bias.expand(3, 24))
     assert [p.shape for p in decoder.parameters()] == [(24,)]
+
+
+@pytest.mark.parametrize(("network", "widths"), [("mlp", (8, 16)), ("conv", (4, 16))])
+def test_projection_adds_the_condition_times_the_hidden_layer(
+    toy_grid, network, widths
+) -> None:
+    spec = ShowerSpec.of(toy_grid, 3)
+    torch.manual_seed(0)
+    plain = make_discriminator(network, spec, widths)
+    judge = make_discriminator(network, spec, widths, projection=True)
+    judge.load_state_dict(plain.state_dict(), strict=False)
+    showers, conditions = torch.rand(5, spec.n_cells), torch.randn(5, 3)
+    hidden = []
+    judge.judge.hidden.register_forward_hook(lambda *found: hidden.append(found[-1]))
+    weight = judge.judge.projection.weight  # (hidden, condition)
+    expected = plain(showers, conditions)
+    found = judge(showers, conditions)
+    expected += torch.einsum("bh,hc,bc->b", hidden[0], weight, conditions)[:, None]
+    torch.testing.assert_close(found, expected)
+
+
+def test_nothing_is_projected_without_conditions(toy_grid) -> None:
+    judge = make_discriminator("mlp", ShowerSpec.of(toy_grid, 0), (8,), projection=True)
+    assert judge.judge.projection is None
+    assert judge(torch.rand(2, toy_grid.n_cells), torch.empty(2, 0)).shape == (2, 1)

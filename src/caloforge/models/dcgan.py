@@ -157,6 +157,8 @@ class DCGANConfig:
         penalty: Weight of the squared gradient at true showers; 0 as published.
         discriminator_rate: Learning rate of the discriminator over that of the generator.
         batch_norm: Whether the discriminator's convolutions have batch normalisation.
+        projection: Whether the discriminator projects the condition on its last hidden layer,
+            beside seeing it before.
     """
 
     noise_dim: int = 10
@@ -167,6 +169,7 @@ class DCGANConfig:
     penalty: float = 1.0
     discriminator_rate: float = 1.0
     batch_norm: bool = False
+    projection: bool = True
 
     def __post_init__(self) -> None:
         check_positive(
@@ -193,7 +196,11 @@ class DCGANConfig:
                 bias=cells.bias(),
             ),
             make_discriminator(
-                self.network, spec, self.discriminator, batch_norm=self.batch_norm
+                self.network,
+                spec,
+                self.discriminator,
+                batch_norm=self.batch_norm,
+                projection=self.projection,
             ),
             cells,
             noise_dim=self.noise_dim,

@@ -21,22 +21,63 @@ def _leaky() -> nn.Module:
     return nn.LeakyReLU(0.2)
 
 
+class Judge(nn.Module):
+    r"""Hidden layers on features and conditions, then a score.
+
+    With a projection the score is :math:`w \cdot h + c^T V h` of the last hidden layer
+    :math:`h`, so that the condition is asked for directly.
+
+    Arguments:
+        inputs: Features.
+        hidden: Units of the hidden layers.
+        condition_dim: Length of the condition vector.
+        projection: Whether the condition is projected on the last hidden layer.
+
+    References:
+        cGANs with Projection Discriminator (Miyato and Koyama, 2018), equation 3
+    """
+
+    def __init__(
+        self, inputs: int, hidden: Sequence[int], condition_dim: int, *, projection: bool
+    ) -> None:
+        super().__init__()
+        sizes = (inputs + condition_dim, *hidden)
+        self.hidden = nn.Sequential(MLP(sizes, _leaky), _leaky()) if hidden else nn.Identity()
+        self.score = nn.Linear(sizes[-1], 1)
+        self.projection = (
+            nn.Linear(condition_dim, sizes[-1], bias=False)
+            if projection and condition_dim
+            else None
+        )
+
+    def forward(self, features: Tensor, conditions: Tensor) -> Tensor:
+        """Map ``(batch, feature)`` and ``(batch, condition)`` to scores ``(batch, 1)``."""
+        hidden = self.hidden(torch.cat((features, conditions), dim=1))
+        scores: Tensor = self.score(hidden)
+        if self.projection is not None:
+            scores = scores + (self.projection(conditions) * hidden).sum(dim=1, keepdim=True)
+        return scores
+
+
 class DenseDiscriminator(nn.Module):
-    """An MLP with LeakyReLU 0.2 on cells and conditions.
+    """Hidden layers with LeakyReLU 0.2 on cells and conditions.
 
     Arguments:
         cells: Cells of a shower.
         hidden: Units of the hidden layers.
         condition_dim: Length of the condition vector.
+        projection: As in `Judge`.
     """
 
-    def __init__(self, cells: int, hidden: Sequence[int], condition_dim: int) -> None:
+    def __init__(
+        self, cells: int, hidden: Sequence[int], condition_dim: int, *, projection: bool
+    ) -> None:
         super().__init__()
-        self.mlp = MLP((cells + condition_dim, *hidden, 1), _leaky)
+        self.judge = Judge(cells, hidden, condition_dim, projection=projection)
 
     def forward(self, showers: Tensor, conditions: Tensor) -> Tensor:
         """Map ``(batch, cell)`` and ``(batch, condition)`` to scores ``(batch, 1)``."""
-        scores: Tensor = self.mlp(torch.cat((showers, conditions), dim=1))
+        scores: Tensor = self.judge(showers, conditions)
         return scores
 
 
@@ -52,6 +93,7 @@ class ConvDiscriminator(nn.Module):
         hidden: Units of the dense layer.
         condition_dim: Length of the condition vector.
         batch_norm: Whether to normalise.
+        projection: As in `Judge`.
         planes: Cells at each place of the grid.
     """
 
@@ -63,6 +105,7 @@ class ConvDiscriminator(nn.Module):
         condition_dim: int,
         *,
         batch_norm: bool,
+        projection: bool,
         planes: int = 1,
     ) -> None:
         super().__init__()
@@ -75,17 +118,24 @@ class ConvDiscriminator(nn.Module):
             layers.append(_leaky())
         self.convolutions = nn.Sequential(*layers)
         left = [size >> len(channels) for size in grid]
-        self.dense = MLP((channels[-1] * left[0] * left[1] + condition_dim, hidden, 1), _leaky)
+        self.judge = Judge(
+            channels[-1] * left[0] * left[1], (hidden,), condition_dim, projection=projection
+        )
 
     def forward(self, showers: Tensor, conditions: Tensor) -> Tensor:
         """Map ``(batch, cell)`` and ``(batch, condition)`` to scores ``(batch, 1)``."""
         features = self.convolutions(showers.reshape(-1, *self.shape)).flatten(1)
-        scores: Tensor = self.dense(torch.cat((features, conditions), dim=1))
+        scores: Tensor = self.judge(features, conditions)
         return scores
 
 
 def make_discriminator(
-    network: str, spec: ShowerSpec, widths: Sequence[int], *, batch_norm: bool
+    network: str,
+    spec: ShowerSpec,
+    widths: Sequence[int],
+    *,
+    batch_norm: bool = False,
+    projection: bool = False,
 ) -> DenseDiscriminator | ConvDiscriminator:
     """Make a discriminator ``(showers, conditions) -> (batch, 1)``.
 
@@ -95,12 +145,15 @@ def make_discriminator(
         widths: Units of the hidden layers; for convolutions channels, then units of the dense
             layer.
         batch_norm: Whether convolutions are normalised.
+        projection: Whether the condition is projected on the last hidden layer.
 
     Raises:
         ConfigError: If convolutions lack a grid, or are so many that nothing is left of it.
     """
     if network == "mlp" or spec.grid is None:
-        return DenseDiscriminator(spec.n_cells, widths, spec.condition_dim)
+        return DenseDiscriminator(
+            spec.n_cells, widths, spec.condition_dim, projection=projection
+        )
     if len(widths) < 2 or min(spec.grid) >> (len(widths) - 1) < 1:
         msg = (
             f"model.discriminator: found {tuple(widths)} for a grid of {spec.grid}, expected "
@@ -114,5 +167,6 @@ def make_discriminator(
         widths[-1],
         spec.condition_dim,
         batch_norm=batch_norm,
+        projection=projection,
         planes=spec.planes,
     )

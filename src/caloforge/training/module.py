@@ -145,7 +145,11 @@ class PhaseTraining(LightningModule):
         """One optimiser and one schedule a phase."""
         config = self.config
         make = OPTIMIZERS[config.optimizer]
-        extra = {"weight_decay": config.weight_decay} if config.optimizer == "adamw" else {}
+        extra: dict[str, Any] = {}
+        if config.optimizer in ("adam", "adamw"):
+            extra["betas"] = (config.beta1, 0.999)
+        if config.optimizer == "adamw":
+            extra["weight_decay"] = config.weight_decay
         optimizers = [
             make(phase.parameters(), lr=config.learning_rate * phase.rate, **extra)
             for phase in self.generator.phases()
