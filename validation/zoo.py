@@ -48,10 +48,10 @@ class System(NamedTuple):
 
 
 SYSTEMS = (
-    System("e2e-sae", "e2e SAE", "e2e-sae", 100, 25, 3),
+    System("e2e-sae", "e2e SAE", "e2e-sae", 60, 20, 3),
     System("vae", "VAE", "vae", 1000, 250, 3),
     System("wae", "WAE", "wae", 800, 200, 3),
-    System("dcgan", "DCGAN", "dcgan", 250, 50, 3),
+    System("dcgan", "DCGAN", "dcgan", 200, 50, 3),
     System("bigwae", "bigWAE", "bigwae", 24, 12, 1),
     System("swae", "SWAE", "swae", 130, 65, 1),
     System("cwae", "CWAE", "cwae", 800, 200, 1),
