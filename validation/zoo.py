@@ -5,9 +5,12 @@
     python validation/zoo.py --table             # only draws the tables and the picture
 
 A run is one JSON in validation/results/zoo/DETECTOR/, so that an interrupted study goes on, and
-two of these commands may run side by side. Settings were chosen on the validation side of the
-training particles; test showers are used here alone. Published run files are cut to the steps
-that `BUDGET` core-minutes allow; the share of the published training is in the table.
+two of these commands may run side by side. A run whose settings have changed since is made
+again. Settings were chosen on the validation side of the training particles; test showers are
+used here alone.
+
+Published run files are cut to a number of steps that was chosen so that a training takes at
+most eight core-minutes here; its share of the published training stands in the table.
 """
 
 from __future__ import annotations
@@ -15,16 +18,22 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import time
+import tomllib
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoo_tables import draw
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from caloforge.config import RunConfig
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "zoo"
-BUDGET = 8.0
-"""Most core-minutes of one training."""
 
 
 class System(NamedTuple):
@@ -34,7 +43,7 @@ class System(NamedTuple):
         name: As in file names.
         title: As the talk calls it.
         run: Run file without the detector.
-        steps: Steps of the published run file that fit into the budget; 0 if there is none.
+        steps: Steps of the published run file that are made; 0 if there is none.
         validate_every: Steps between validations of the published run file.
         seeds: How many seeds on ZN.
     """
@@ -49,7 +58,7 @@ class System(NamedTuple):
 
 SYSTEMS = (
     System("e2e-sae", "e2e SAE", "e2e-sae", 60, 20, 3),
-    System("vae", "VAE", "vae", 1000, 250, 3),
+    System("vae", "VAE", "vae", 1800, 300, 3),
     System("wae", "WAE", "wae", 800, 200, 3),
     System("dcgan", "DCGAN", "dcgan", 200, 50, 3),
     System("bigwae", "bigWAE", "bigwae", 24, 12, 1),
@@ -128,18 +137,18 @@ def measure(job: Job, work: Path) -> dict:
 
     torch.set_num_threads(1)
     folder = work / job.label
-    bundle = folder / "bundle"
-    spent = folder / "core-seconds"
+    bundle, spent = folder / "bundle", folder / "core-seconds"
     run = load_run(job.run, job.settings())
-    if not (bundle / "bundle.json").is_file():
+    if not (spent.is_file() and same(run, (folder / "run.toml").read_text())):
         started = time.process_time()
         train(run, folder, force=True)
-        spent.write_text(str(time.process_time() - started))
+        write(spent, str(time.process_time() - started))
     table = read_table(bundle)
     published = load_run(job.run, [])
     return {
         "run": job.run,
         "settings": job.settings(),
+        "run file": run.to_toml(),
         "system": job.system.title,
         "variant": job.variant,
         "seed": job.seed,
@@ -214,6 +223,52 @@ def judged(simulation: object, job: Job) -> dict:
     return result
 
 
+def write(path: Path, text: str) -> None:
+    """Write aside, then rename: a kill leaves no half file."""
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(text)
+    aside.replace(path)
+
+
+def same(run: RunConfig, text: str) -> bool:
+    """Whether a run file says the same, what it leaves out being what it is by default."""
+    from caloforge.config import run_from_tables
+
+    return run_from_tables(tomllib.loads(text), source="result") == run
+
+
+def done(job: Job, path: Path) -> bool:
+    """Whether there is a result of these settings."""
+    from caloforge.config import load_run
+
+    if not path.is_file():
+        return False
+    text = json.loads(path.read_text())["run file"]
+    return same(load_run(job.run, job.settings()), text)
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[bool]:
+    """Take a run, so that a command beside this one leaves it alone.
+
+    Yields:
+        Whether it is ours. The claim of a process that is gone counts for nothing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not Path(f"/proc/{path.read_text() or 0}").exists():
+        path.unlink()
+    try:
+        with path.open("x") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink()
+
+
 def main() -> None:
     """Run what is missing, then draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -225,18 +280,15 @@ def main() -> None:
         for job in jobs():
             path = RESULTS / f"{job.label}.json"
             wanted = not options.only or job.label.startswith(tuple(options.only))
-            claim = options.work / f"{job.label}.claim"
-            if not wanted or path.exists():
+            if not wanted or done(job, path):
                 continue
-            claim.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                claim.touch(exist_ok=False)  # two of these commands share the work
-            except FileExistsError:
-                print(f"{job.label}: another command has it (else remove {claim})", flush=True)
-                continue
-            result = measure(job, options.work)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(result, indent=1) + "\n")
+            with claimed(options.work / f"{job.label}.claim") as ours:
+                if not ours:
+                    print(f"{job.label}: another command has it", flush=True)
+                    continue
+                result = measure(job, options.work)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(path, json.dumps(result, indent=1) + "\n")
             print(job.label, result["core-seconds"], result["model"]["w1_ratio"], flush=True)
     draw()
 

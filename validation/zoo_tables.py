@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "zoo"
 DOCS = HERE.parent / "docs"
 README = HERE.parent / "README.md"
+DETECTORS = ("zn", "zp")
 ORDER = (
     "e2e SAE",
     "VAE",
@@ -194,50 +195,41 @@ def note(found: dict[tuple[str, str], list[Run]], detector: str) -> str:
     )
 
 
+def page(detector: str) -> str:
+    """Text of the table's page; empty while there is no result."""
+    found = read(detector)
+    if not found:
+        return ""
+    parts = [
+        table(found, COLUMNS, beside=detector == "zn", training=True),
+        ["", "W1 by channel [photons]:", ""],
+        channels(found),
+        ["", note(found, detector)],
+    ]
+    return "\n".join(text for part in parts for text in part) + "\n"
+
+
+def short_table() -> str:
+    """Text of the README's table: tuned models on the ZN."""
+    tuned = {key: runs for key, runs in read("zn").items() if key[0] == "tuned"}
+    columns = [column for column in COLUMNS if column.key in SHORT]
+    lines = table(tuned, columns, beside=True, training=False)
+    return "\n".join("|" + text.split("|", 2)[2] for text in lines)
+
+
 def draw() -> None:
     """Write every table for which there are results, the README's part and the picture."""
-    for detector in ("zn", "zp"):
-        found = read(detector)
-        if not found:
-            continue
-        own = detector == "zn"
-        parts = [
-            table(found, COLUMNS, beside=own, training=True),
-            ["", "W1 by channel [photons]:", ""],
-            channels(found),
-            ["", note(found, detector)],
-        ]
-        path = DOCS / "tables" / f"zoo-{detector}.md"
-        path.write_text("\n".join(text for part in parts for text in part) + "\n")
-        print(path.read_text())
-        if own:
-            tuned = {key: runs for key, runs in found.items() if key[0] == "tuned"}
-            short = [column for column in COLUMNS if column.key in SHORT]
-            into_readme(table(tuned, short, beside=True, training=False))
-    _picture()
-
-
-def into_readme(lines: list[str]) -> None:
-    """Put the tuned models' table between the marks of the README."""
-    text = README.read_text()
-    if MARKS[0] not in text:
-        return
-    inside = "\n".join(without_first_column(lines))
-    pattern = re.escape(MARKS[0]) + ".*" + re.escape(MARKS[1])
-    part = f"{MARKS[0]}\n{inside}\n{MARKS[1]}"
-    README.write_text(re.sub(pattern, lambda _: part, text, flags=re.DOTALL))
-
-
-def without_first_column(lines: list[str]) -> list[str]:
-    """The same table without the column of variants."""
-    return ["|" + text.split("|", 2)[2] for text in lines]
-
-
-def _picture() -> None:
-    """Draw W1 against MAE, the two figures of the talk, and the widths against the AUC."""
     from zoo_picture import draw_picture
 
-    draw_picture({detector: read(detector) for detector in ("zn", "zp")})
+    for detector in DETECTORS:
+        text = page(detector)
+        (DOCS / "tables" / f"zoo-{detector}.md").write_text(text)
+        print(text)
+    if read("zn"):
+        text, inside = README.read_text(), f"{MARKS[0]}\n{short_table()}\n{MARKS[1]}"
+        pattern = re.escape(MARKS[0]) + ".*" + re.escape(MARKS[1])
+        README.write_text(re.sub(pattern, lambda _: inside, text, flags=re.DOTALL))
+        draw_picture({detector: read(detector) for detector in DETECTORS})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,145 @@
+"""The study of the model zoo: its tables from results, and how it goes on after an end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from caloforge.config import load_run, run_names
+
+VALIDATION = Path(__file__).parents[2] / "validation"
+ROOT = VALIDATION.parent
+
+
+@pytest.fixture(autouse=True)
+def scripts_import_each_other(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(VALIDATION))
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """The study, with results in a folder of the test."""
+    sys.modules.pop("zoo", None)
+    import zoo
+    import zoo_tables
+
+    monkeypatch.setattr(zoo, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(zoo_tables, "RESULTS", tmp_path / "results")
+    return zoo
+
+
+def figure(value: float, error: float = 0.1) -> dict:
+    return {"value": value, "error": error, "unit": ""}
+
+
+def result(job, w1_ratio: float) -> dict:
+    """What a run leaves, with made-up figures."""
+    names = ("w1", "mae", "mae_conditional", "conditional_bias", "spread_ratio")
+    one = {name: figure(1.0) for name in (*names, "dispersion_discrepancy", "classifier_auc")}
+    one["shapes"] = {"width_x": figure(2.0), "lit_cells": figure(3.0)}
+    one["w1 of channels"] = {"channel 1": figure(0.5), "channel 2": figure(1.5)}
+    run = load_run(job.run, job.settings())
+    return {
+        "system": job.system.title,
+        "variant": job.variant,
+        "seed": job.seed,
+        "settings": job.settings(),
+        "run file": run.to_toml(),
+        "statement": "no cut",
+        "epochs of the run file": None if job.tuned else 50.0,
+        "batch size": 100,
+        "training showers": 1000,
+        "training": {"steps": 250},
+        "core-seconds": 90.0,
+        "parameters": 1234567,
+        "showers per core-second": 9876,
+        "floor": {**one, "w1_ratio": figure(1.0, 0.0)},
+        "model": {**one, "w1_ratio": figure(w1_ratio)},
+        "trained at": {"commit": "abc"},
+        "provenance": {"date": "2026-01-02T00:00:00+00:00"},
+    }
+
+
+def leave(zoo, job, w1_ratio: float) -> Path:
+    path = zoo.RESULTS / f"{job.label}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result(job, w1_ratio)))
+    return path
+
+
+def test_every_job_has_a_run_file(zoo) -> None:
+    jobs = zoo.jobs()
+    assert {job.run for job in jobs} <= set(run_names())
+    assert len({job.label for job in jobs}) == len(jobs)
+    for job in jobs:
+        run = load_run(job.run, job.settings())
+        assert run.seed == job.seed
+        assert run.data.train == f"{job.detector}-train"
+
+
+def test_seeds_are_averaged_with_their_spread(zoo) -> None:
+    import zoo_tables
+
+    vae = [job for job in zoo.jobs() if job.label.startswith("zn/vae-tuned")]
+    for job, value in zip(vae, (1.0, 1.2, 1.4), strict=True):
+        leave(zoo, job, value)
+    (line,) = [text for text in zoo_tables.page("zn").splitlines() if "1,234,567" in text]
+    assert "| tuned | VAE | 3 | 1.2 ± 0.1 ± 0.2 |" in line
+    assert "| 1.5 | 9,900 | 14.92 | 23.13 |" in line
+
+
+def test_a_cut_run_states_its_share_of_the_published_training(zoo) -> None:
+    import zoo_tables
+
+    (job,) = [job for job in zoo.jobs() if job.label == "zn/wae-published-0"]
+    leave(zoo, job, 1.0)
+    assert "| 25 of 50 |" in zoo_tables.page("zn")
+    assert zoo_tables.page("zp") == ""
+
+
+def test_a_result_of_other_settings_is_not_taken(zoo) -> None:
+    job = zoo.jobs()[0]
+    path = zoo.RESULTS / f"{job.label}.json"
+    assert not zoo.done(job, path)
+    leave(zoo, job, 1.0)
+    assert zoo.done(job, path)
+    table = json.loads(path.read_text())
+    table["run file"] = table["run file"].replace("steps = 2500", "steps = 2400")
+    path.write_text(json.dumps(table))
+    assert not zoo.done(job, path)
+
+
+def test_a_run_belongs_to_one_command_and_is_given_back(zoo, tmp_path) -> None:
+    path = tmp_path / "work" / "a.claim"
+    with zoo.claimed(path) as first:
+        assert first
+        assert path.read_text() == str(os.getpid())
+        with zoo.claimed(path) as second:
+            assert not second
+        assert path.exists()
+    assert not path.exists()
+    with pytest.raises(KeyboardInterrupt), zoo.claimed(path):
+        raise KeyboardInterrupt
+    assert not path.exists()
+    path.write_text("999999999")  # of a process that is gone
+    with zoo.claimed(path) as ours:
+        assert ours
+
+
+@pytest.mark.parametrize("detector", ["zn", "zp"])
+def test_tables_of_the_docs_are_those_of_the_results(detector) -> None:
+    import zoo_tables
+
+    assert (ROOT / "docs" / "tables" / f"zoo-{detector}.md").read_text() == zoo_tables.page(
+        detector
+    )
+
+
+def test_table_of_the_readme_is_that_of_the_results() -> None:
+    import zoo_tables
+
+    assert zoo_tables.short_table() in (ROOT / "README.md").read_text()
