@@ -155,6 +155,11 @@ def _sinkhorn(runs: dict) -> list[str]:
                     what = "2 iterations" if name == "2" else name
                     label = f"{loss}'s loss" if loss == "paper" else "tuned loss"
                     rows.append(_row(f"{label}, weight {weight}, {what}", run, *_plan(run)))
+    for weight in (PUBLISHED, OURS):
+        run = runs.get(f"bare-cw{weight}")
+        if run:
+            label = f"paper's loss and codes, weight {weight}, 2 iterations"
+            rows.append(_row(label, run, *_plan(run)))
     if not rows:
         return []
     base = _row("tuned loss as it is (ε = 0.5, weight 0.03)", runs["e2e-0"],

@@ -16,6 +16,8 @@ COMMON = (
 SPARSE, DENSE = "train.validate_every=250", "train.validate_every=50"
 PAPER = ("model.energy_weight=0", "model.region_weight=0", "model.sinkhorn_weight=10")
 BLUR = "model.epsilon=0.005"
+# Codes as published: not normalised, no noise, encoder and decoder without the condition.
+BARE = ("model.codes=relu", "model.conditioned=false", "model.code_noise=0")
 SEEDS = (0, 1, 2)
 WEIGHTS = (0, 0.003, 0.03, 0.3, 3)
 SIZES = (2, 4, 6, 12, 20)
@@ -30,6 +32,10 @@ def _runs() -> dict[str, tuple[str, ...]]:
                 E2E, *PAPER, BLUR, f"model.condition_weight={weight}",
                 f"model.sinkhorn_iterations={iterations}", SPARSE,
             )  # fmt: skip
+        runs[f"bare-cw{weight}"] = (
+            E2E, *PAPER, *BARE, BLUR, f"model.condition_weight={weight}",
+            "model.sinkhorn_iterations=2", SPARSE,
+        )  # fmt: skip
     for weight in WEIGHTS:
         runs[f"weight-{weight}"] = (E2E, *PAPER, f"model.condition_weight={weight}", SPARSE)
     for size in SIZES:
