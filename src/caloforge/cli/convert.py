@@ -154,6 +154,7 @@ def _selection(
 
 def _show(report: Report) -> None:
     """Say what was done; what should not be overlooked goes to stderr."""
+    from caloforge.data.images import NO_PARTICLE
     from caloforge.data.particles import kind_name
     from caloforge.formats.format import WARNING
 
@@ -161,20 +162,22 @@ def _show(report: Report) -> None:
         f"{kind_name(pdg)} {n:,}"
         for pdg, n in sorted(report.kinds.items(), key=lambda k: -k[1])
     )
+    images = report.geometry.maximum is not None and set(report.kinds) == {NO_PARTICLE["pdg"]}
+    what, of = ("image", "") if images else ("shower", f" ({kinds})")
     click.echo(
-        f"{report.path}: {_showers(report.n_written)} of '{report.geometry.name}' ({kinds}) in "
-        f"{report.seconds:.1f} s, {report.rate:,.0f} showers/s"
+        f"{report.path}: {_count(report.n_written, what)} of '{report.geometry.name}'{of} in "
+        f"{report.seconds:.1f} s, {report.rate:,.0f} {what}s/s"
     )
     for text in report.conversions:
         if not text.startswith(WARNING):
             click.echo(f"  {text}")
     if report.n_unselected:
-        click.echo(f"  not selected: {_showers(report.n_unselected)}")
+        click.echo(f"  not selected: {_count(report.n_unselected, what)}")
     share = report.n_skipped / max(report.n_read, 1)
     most = sorted(report.skipped.items(), key=lambda item: -item[1])
     if report.n_skipped:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in most)
-        count = _showers(report.n_skipped, "unusable ")
+        count = _count(report.n_skipped, f"unusable {what}")
         click.echo(f"  skipped: {count}, {100 * share:.3g} % ({reasons})")
     if report.loses:
         click.echo(f"  format '{report.format}' does not keep: {report.loses}")
@@ -189,6 +192,6 @@ def _show(report: Report) -> None:
         )
 
 
-def _showers(n: int, adjective: str = "") -> str:
-    """Return a number of showers in words."""
-    return f"{n:,} {adjective}shower{'' if n == 1 else 's'}"
+def _count(n: int, what: str) -> str:
+    """Return a number of showers or images in words."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -87,33 +87,43 @@ def _show(console: Console, summary: Summary) -> None:
     """Print all tables."""
     geometry, unit = summary.geometry, summary.geometry.unit
     average = summary.n_showers / summary.n_particles
+    what = "image" if summary.images else "shower"
     rows = [
         ("detector", f"{geometry.title} ('{geometry.name}', {geometry.kind})"),
         ("cells", f"{geometry.n_cells:,} in {unit}, stored as {summary.dtype}"),
         ("channels", ", ".join(geometry.convention_names)),
-        ("showers", f"{summary.n_showers:,}"),
-        ("incident particles", f"{summary.n_particles:,} ({average:.3g} showers each)"),
-        ("showers a particle", _repeats(summary.repeats)),
-        ("energy", f"{summary.energy_gev[0]:.4g} to {summary.energy_gev[1]:.4g} GeV"),
+        (f"{what}s", f"{summary.n_showers:,}"),
+    ]
+    if not summary.images:
+        low, high = summary.energy_gev
+        each = "shower" if average == 1 else "showers"
+        rows += [
+            ("incident particles", f"{summary.n_particles:,} ({average:.3g} {each} each)"),
+            ("showers a particle", _repeats(summary.repeats)),
+            ("energy", f"{low:.4g} to {high:.4g} GeV"),
+        ]
+    elif summary.n_particles < summary.n_showers:
+        rows.append(("images of equal number", _repeats(summary.repeats, "image")))
+    rows += [
         ("sum of cells", "{:.4g} to {:.4g}, mean {:.4g} {}".format(*_low_high_mean(summary))),
         ("empty cells", f"{100 * summary.empty_cells:.2f} %"),
         ("largest cell", f"{summary.largest_cell:.6g} {unit}"),
     ]
     if summary.cpu_seconds is not None:
-        each = summary.cpu_seconds / summary.n_showers
-        rows.append(("CPU time", f"{summary.cpu_seconds:,.0f} s, {each:.3g} s a shower"))
+        seconds = summary.cpu_seconds / summary.n_showers
+        rows.append(("CPU time", f"{summary.cpu_seconds:,.0f} s, {seconds:.3g} s a {what}"))
     if summary.created:
         rows.append(("file written", summary.created))
     _table(console, "Content", rows)
     _table(console, "Provenance", list(_lines(summary.provenance)))
-    _table(
-        console,
-        "Particle kinds",
-        [(k.name, f"{k.particles:,}", f"{k.showers:,}") for k in summary.kinds],
-        header=("kind", "particles", "showers"),
-        numbers=(1, 2),
-    )
-    _histogram(console, "Energy of the incident particle [GeV]", summary.energy_bins)
+    if summary.images and summary.kinds[0].name.startswith("label "):
+        labels = [(k.name.removeprefix("label "), f"{k.showers:,}") for k in summary.kinds]
+        _table(console, "Labels", labels, header=("label", "images"), numbers=(1,))
+    elif not summary.images:
+        kinds = [(k.name, f"{k.particles:,}", f"{k.showers:,}") for k in summary.kinds]
+        header = ("kind", "particles", "showers")
+        _table(console, "Particle kinds", kinds, header=header, numbers=(1, 2))
+        _histogram(console, "Energy of the incident particle [GeV]", summary.energy_bins)
     _histogram(console, f"Sum of cells [{unit}]", summary.total_bins)
 
 
@@ -132,10 +142,10 @@ def _low_high_mean(summary: Summary) -> tuple[float, float, float, str]:
     return low, high, mean, summary.geometry.unit
 
 
-def _repeats(repeats: dict[int, int]) -> str:
+def _repeats(repeats: dict[int, int], what: str = "particle") -> str:
     """Write the most frequent numbers of showers a particle."""
     common = sorted(repeats.items(), key=lambda item: -item[1])[:4]
-    text = ", ".join(f"{n} ({count:,} particles)" for n, count in sorted(common))
+    text = ", ".join(f"{n} ({count:,} {what}s)" for n, count in sorted(common))
     return text + (" and others" if len(repeats) > len(common) else "")
 
 

@@ -138,6 +138,13 @@ class Particles:
         columns = {name: np.concatenate([table[name] for table in tables]) for name in names}
         return cls(columns, np.concatenate([table.incident for table in tables]))
 
+    @property
+    def are_images(self) -> bool:
+        """Whether no row has a particle, as images have none: all are `NO_PARTICLE`."""
+        return all(
+            bool((self[name] == NO_PARTICLE[name]).all()) for name in ("pdg", "energy_gev")
+        )
+
     def kinds(self) -> NDArray[np.str_]:
         """Return the name of each row's particle kind, ``(n,)``, e.g. ``"n"`` or ``"pi+"``.
 

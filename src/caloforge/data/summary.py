@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caloforge.data.files.shower_file import ShowerFile
-from caloforge.data.images import LABEL
+from caloforge.data.images import LABEL, NO_PARTICLE
 from caloforge.data.particles import kind_name
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Summary:
         empty_cells: Share of the cells that are zero.
         largest_cell: Largest cell, in the detector's unit.
         cpu_seconds: Time on one core that all showers took, in s, if known.
+        images: Whether the showers are images, without particles; kinds then are labels.
     """
 
     geometry: DetectorGeometry
@@ -77,6 +78,7 @@ class Summary:
     empty_cells: float
     largest_cell: float
     cpu_seconds: float | None
+    images: bool = False
 
 
 def summarise(path: str | Path, *, size: int | None = None) -> Summary:
@@ -102,7 +104,9 @@ def summarise(path: str | Path, *, size: int | None = None) -> Summary:
             dtype = str(showers.dtype)
             labelled = LABEL in particles.columns
         kinds = file.column("pdg")
-        if labelled and not kinds.any():  # images: their classes
+        images = (energies.low, energies.high) == (NO_PARTICLE["energy_gev"],) * 2
+        images = images and file.geometry.maximum is not None and not kinds.any()
+        if labelled and images:  # their classes
             kinds = file.column(LABEL)
             names = {k: f"{LABEL} {k:g}" for k in np.unique(kinds).tolist()}
         else:
@@ -129,6 +133,7 @@ def summarise(path: str | Path, *, size: int | None = None) -> Summary:
             cpu_seconds=(
                 None if cpu_seconds is None else float(cpu_seconds.sum(dtype=np.float64))
             ),
+            images=images,
         )
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from caloforge.data.images import are_images
 from caloforge.explain.particles import between, frequent_kinds
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Line(NamedTuple):
 
 def lines(subject: Subject) -> list[Line]:
     """Lines between two showers of one particle and of two particles, where there are such."""
-    if are_images(subject.sample.particles.columns, subject.geometry):
+    if subject.images:
         return _of_images(subject)
     found = [_one_particle(subject), _two_particles(subject)]
     return [line for line in found if line is not None]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 RED, BLUE = "#c8202f", "#1f5fbf"
 # Paul Tol's "muted", "Colour Schemes" (2021): apart for colour-blind eyes; the last is grey.
 KINDS = ("#332288", "#ddcc77", "#117733", "#cc6677", "#88ccee", "#882255", "#44aa99")
+# His "muted" with the two it leaves out, and one that is black: ten digits.
+LABELS = (*KINDS, "#999933", "#aa4499", "#000000")
 OTHER = "#b8b8b8"
 MAX_DIMENSIONS = 12
 _SHARES = (0.5, 0.9)
@@ -34,7 +36,7 @@ def embedding(
     generated: Array,
     *,
     kinds: NDArray[np.str_],
-    energy_gev: Array,
+    energy_gev: Array | None,
 ) -> Figure:
     """One map three times: encoded and generated, by kind, by energy.
 
@@ -42,39 +44,47 @@ def embedding(
         encoded: Points of encoded codes, ``(n, 2)``.
         generated: Points of generated codes, ``(m, 2)``.
         kinds: Kind of the particle of each point, encoded first, ``(n + m,)``.
-        energy_gev: Its energy in GeV, ``(n + m,)``.
+        energy_gev: Its energy in GeV, ``(n + m,)``; ``None`` of images, whose kinds are labels:
+            there is no third map.
     """
     points = np.concatenate((encoded, generated))
     order = np.random.default_rng(0).permutation(len(points))  # neither colour on top
-    figure = new_figure(10.6, 4.3)
-    axes = figure.subplots(1, 3)
+    figure = new_figure(7.4 if energy_gev is None else 10.6, 4.3)
+    axes = figure.subplots(1, 2 if energy_gev is None else 3)
+    kind_title = "Kind of particle" if energy_gev is not None else "Label"
+    titles = ("Encoded and generated codes", kind_title, "Energy")
     inks = np.array([RED] * len(encoded) + [BLUE] * len(generated))
     _dots(axes[0], points[order], inks[order])
     _legend(axes[0], {"encoded showers": RED, "generated from noise": BLUE})
     names, number = np.unique(kinds, return_counts=True)
-    frequent = [str(n) for n in names[np.argsort(-number, kind="stable")]][: len(KINDS)]
-    colours = dict(zip(frequent, KINDS, strict=False))
+    palette = KINDS if energy_gev is not None else LABELS
+    frequent = [str(n) for n in names[np.argsort(-number, kind="stable")]][: len(palette)]
+    if energy_gev is None:
+        frequent.sort()
+    colours = dict(zip(frequent, palette, strict=False))
     rest = {"other": OTHER} if len(names) > len(frequent) else {}
     _dots(axes[1], points[order], np.array([colours.get(str(k), OTHER) for k in kinds])[order])
     _legend(axes[1], colours | rest)
+    for ax, title in zip(axes, titles, strict=False):
+        ax.set(title=title, xticks=[], yticks=[])
+        ax.margins(0.03)
+    if energy_gev is not None:
+        _energies(figure, axes[2], points[order], energy_gev[order])
+    return figure
+
+
+def _energies(figure: Figure, ax: Axes, points: Array, energy_gev: Array) -> None:
+    """Points coloured by energy."""
     low, high = float(energy_gev.min()), float(energy_gev.max())
     norm = LogNorm(low, high if high > low else 1.01 * low)
-    x, y = points[order].T
-    dots = axes[2].scatter(
-        x, y, c=energy_gev[order], s=5, lw=0, cmap="viridis", rasterized=True, norm=norm
-    )
-    scale = axes[2].inset_axes((0.08, -0.085, 0.84, 0.035))
+    x, y = points.T
+    dots = ax.scatter(x, y, c=energy_gev, s=5, lw=0, cmap="viridis", rasterized=True, norm=norm)
+    scale = ax.inset_axes((0.08, -0.085, 0.84, 0.035))
     bar = figure.colorbar(dots, cax=scale, orientation="horizontal")
     bar.set_label("energy of the particle [GeV]", labelpad=1)
     bar.ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     bar.ax.xaxis.set_major_formatter("{x:g}")
     bar.ax.minorticks_off()
-    for ax, title in zip(
-        axes, ("Encoded and generated codes", "Kind of particle", "Energy"), strict=True
-    ):
-        ax.set(title=title, xticks=[], yticks=[])
-        ax.margins(0.03)
-    return figure
 
 
 @styled

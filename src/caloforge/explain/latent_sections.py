@@ -28,6 +28,11 @@ MAP, PRIOR, RECONSTRUCTION, LINES = (
 # P-value below which the prior is said to differ.
 LEVEL = 0.01
 _FLOOR = "floor: full simulation against itself"
+_COUNTED = (
+    "A shower of full simulation, what its most probable code decodes to (the expected cells; "
+    "below 0.1 they are white), and counts drawn from that. Numbers: total response."
+)
+_POISSON = "Counts fluctuate around what is decoded: the dotted line is what that alone gives. "
 # Most codes of either colour in the map.
 MAPPED = 1200
 
@@ -59,15 +64,19 @@ def map_section(subject: Subject, rng: np.random.Generator) -> Section:
         points[:n],
         points[n:],
         kinds=particles.kinds()[np.concatenate(rows)],
-        energy_gev=particles["energy_gev"][np.concatenate(rows)],
+        energy_gev=(None if subject.images else particles["energy_gev"][np.concatenate(rows)]),
     )
+    times, named = (
+        ("twice", "Labels") if subject.images else ("three times", "Kinds and energies")
+    )
+    same = "labels" if subject.images else "particles"
     picture = Picture(
         "codes",
         MAP,
-        f"t-SNE of {n:,} encoded and {n:,} generated codes of the same particles, three times "
+        f"t-SNE of {n:,} encoded and {n:,} generated codes of the same {same}, {times} "
         "the same map. Where one colour is alone on the left, showers are encoded that are "
-        "never generated (red) or generated from codes that no shower has (blue). Kinds and "
-        "energies that form their own regions are written into the code; ones that are mixed "
+        f"never generated (red) or generated from codes that no shower has (blue). {named} "
+        "that form their own regions are written into the code; ones that are mixed "
         "are left to the condition. Distances between far regions of such a map mean nothing.",
         figure,
     )
@@ -125,22 +134,22 @@ def reconstruction_section(subject: Subject, seed: int, rng: np.random.Generator
     results = {name: errors.measured(rng) for name, errors in columns.items()}
     own, drawn = (results[name] for name in ("own code", "generated code"))
     error = "total response, median relative error"
+    what, of = ("image", "label") if subject.images else ("shower", "particle")
+    bins = "by label" if subject.images else "in bins of energy"
     sentences = (
         (
-            f"Decoded from their own codes, showers have the right total response to "
-            f"{own[error].value:.0%} (median); from codes generated for the same particle, to "
+            f"Decoded from their own codes, {what}s have the right total response to "
+            f"{own[error].value:.0%} (median); from codes generated for the same {of}, to "
             f"{drawn[error].value:.0%}. The difference is what the code holds of a single "
-            "shower."
+            f"{what}."
         ),
     )
     pictures = (
         Picture(
             "reconstruction",
             RECONSTRUCTION,
-            "A shower of full simulation, what its most probable code decodes to (the expected "
-            "cells; below 0.1 they are white), and counts drawn from that. Numbers: total "
-            "response."
-            if subject.geometry.counts
+            _COUNTED
+            if subject.geometry.counts and not subject.images
             else "A shower of full simulation and what its most probable code decodes to. "
             "Numbers: total response.",
             shower_pictures.reconstruction(subject, found),
@@ -148,9 +157,9 @@ def reconstruction_section(subject: Subject, seed: int, rng: np.random.Generator
         Picture(
             "reconstruction-errors",
             "What the code holds",
-            "Median errors in bins of energy, decoded from the shower's own code and from a "
-            "code generated for its particle. Counts fluctuate around what is decoded: the "
-            "dotted line is what that alone gives. Two equal lines: the code holds nothing.",
+            f"Median errors {bins}, decoded from the {what}'s own code and from a code "
+            f"generated for its {of}. {'' if subject.images else _POISSON}Two equal "
+            f"{'points' if subject.images else 'lines'}: the code holds nothing.",
             shower_pictures.reconstruction_errors(subject, found),
         ),
     )
@@ -160,7 +169,10 @@ def reconstruction_section(subject: Subject, seed: int, rng: np.random.Generator
         "particles. "
     )
     if found.floor is None:
-        note += "The file has one shower a particle, so there is no floor."
+        note += (
+            "Images do not repeat" if subject.images else "The file has one shower a particle"
+        )
+        note += ", so there is no floor."
     else:
         note += (
             "Full simulation: another shower of the same particle in place of the decoded one, "

@@ -80,7 +80,14 @@ def sweeps_section(subject: Subject, rng: np.random.Generator) -> Section:
     )  # fmt: skip
     numbers = {"sweeps": [sweep.as_dict() for sweep in sweeps]}
     tables = (table,) if sweeps else ()
-    return Section("sweeps", SWEEPS, _moves(sweeps), numbers, tuple(pictures), tables)
+    return Section(
+        "sweeps",
+        SWEEPS,
+        _moves(sweeps, images=subject.images),
+        numbers,
+        tuple(pictures),
+        tables,
+    )
 
 
 def memory_section(
@@ -150,7 +157,9 @@ def _text(result: Measured | None) -> str:
     return result.text if result else "–"
 
 
-def _moves(sweeps: Sequence[Sweep]) -> tuple[str, ...]:
+def _moves(sweeps: Sequence[Sweep], *, images: bool) -> tuple[str, ...]:
+    if not sweeps and images:
+        return ("Images have no energy and no impact point: no sweep.",)
     if not sweeps:
         return ("The particles of the file do not differ in energy or impact point: no sweep.",)
     names = [f"{_COLUMNS[s.column]} ({s.kind})" for s in sweeps]

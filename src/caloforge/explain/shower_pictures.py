@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from caloforge.data.images import LABEL
 from caloforge.explain.latent_pictures import BLUE
+from caloforge.explain.particles import frequent_kinds
 from caloforge.geometry import GridLayout
 from caloforge.report.images import drawn_as_image, show_image
 from caloforge.report.style import REFERENCE, new_figure, plain, styled
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from caloforge.geometry import DetectorGeometry
 
 OWN = "#d55e00"
+_LABELS = 20
 _ORDERS = 300.0  # the brightest cell that a colour shows over the dimmest one
 
 
@@ -40,7 +42,7 @@ def reconstruction(subject: Subject, found: Reconstruction) -> Figure:
         ("full simulation", subject.sample.showers[found.examples]),
         ("decoded", found.decoded),
     ]
-    if geometry.counts:
+    if geometry.counts and not subject.images:
         rows.append(("decoded,\ncounts drawn", found.counts))
     particles = subject.sample.particles.select(found.examples)
     heads = _heads(particles.kinds(), particles["energy_gev"])
@@ -49,13 +51,21 @@ def reconstruction(subject: Subject, found: Reconstruction) -> Figure:
 
 @styled
 def reconstruction_errors(subject: Subject, found: Reconstruction) -> Figure:
-    """Median errors of response and centroid in bins of energy."""
+    """Median errors of response and centroid in bins of energy, of images by label."""
     figure = new_figure(9.0, 3.4)
     axes = figure.subplots(1, 2)
     energy = subject.sample.particles["energy_gev"][found.lit]
-    n = int(np.clip(len(energy) // 60, 2, 8))
-    bins = np.array_split(np.argsort(energy, kind="stable"), n)
-    at = [float(np.median(energy[part])) for part in bins]
+    kinds = subject.sample.particles.kinds()[found.lit]
+    names = frequent_kinds(subject.sample.particles.select(found.lit), _LABELS)
+    if subject.images:
+        names.sort(key=lambda name: (len(name), name))
+        bins = [np.flatnonzero(kinds == name) for name in names]
+        at = [float(k) for k in range(len(names))]
+    else:
+        n = int(np.clip(len(energy) // 60, 2, 8))
+        bins = np.array_split(np.argsort(energy, kind="stable"), n)
+        at = [float(np.median(energy[part])) for part in bins]
+    line = "o" if subject.images else "o-"
     for errors, ink, name in (
         (found.own, OWN, "own code"),
         (found.drawn, BLUE, "generated code"),
@@ -70,14 +80,20 @@ def reconstruction_errors(subject: Subject, found: Reconstruction) -> Figure:
                 / np.sqrt(len(part))
                 for part in bins
             ]
-            ax.errorbar(at, middle, yerr=error, fmt="o-", ms=4, lw=1.3, color=ink, label=name)
-    if subject.geometry.counts:
+            ax.errorbar(at, middle, yerr=error, fmt=line, ms=4, lw=1.3, color=ink, label=name)
+    if subject.geometry.counts and not subject.images:
         lit = subject.observed["total"][found.lit]
         # The median of the absolute value of a normal variable is 0.6745 sigma.
         alone = [0.6745 * float(np.median(1 / np.sqrt(lit[part]))) for part in bins]
         axes[0].plot(at, alone, ls=":", color="0.4", label="counting alone (Poisson)")
     axes[0].set_ylabel("total response: |decoded / true − 1|")
     axes[1].set_ylabel("centroid: distance [cm]")
+    if subject.images:
+        for ax in axes:
+            ax.set_xticks(at, [plain(name.removeprefix(f"{LABEL} ")) for name in names])
+            ax.set(xlabel=LABEL, ylim=(0, None))
+        axes[0].legend()
+        return figure
     for ax in axes:
         ax.set(xscale="log", xlabel="energy of the particle [GeV]", ylim=(0, None))
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.images import are_images
 from caloforge.generation.counts import draw_counts, to_detector
 from caloforge.metrics import measure
 from caloforge.metrics.shower.catalogue import observables
@@ -52,6 +53,11 @@ class Subject:
     def geometry(self) -> DetectorGeometry:
         """The detector."""
         return self.bundle.geometry
+
+    @cached_property
+    def images(self) -> bool:
+        """Whether the showers are images, which have a label and no particle."""
+        return are_images(self.sample.particles.columns, self.geometry)
 
     @cached_property
     def latent(self) -> LatentGenerator | None:

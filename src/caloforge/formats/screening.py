@@ -90,14 +90,21 @@ def _cells(piece: Piece, geometry: DetectorGeometry) -> Iterator[Fault]:
 
 
 def _large(cells: NDArray[Any], high: float, geometry: DetectorGeometry) -> Iterator[Fault]:
-    """Find cells that do not fit into the widest type of a shower file."""
+    """Find cells above the detector's largest value, or the widest type of a shower file."""
     limit = _LARGEST_COUNT if geometry.counts else float(np.finfo(np.float32).max)
-    if high <= limit or cells.dtype.itemsize < 4:  # the types of a shower file hold them
+    cure = "look for failed jobs"
+    if geometry.maximum is not None and geometry.maximum < limit:
+        limit = geometry.maximum
+        cure = (
+            f"geometry '{geometry.name}' has a largest value under [response]: undo the "
+            "scaling, or name the geometry of the file"
+        )
+    if high <= limit:
         return
     wide = cells.astype(np.float64) if cells.dtype.kind == "f" else cells
     with np.errstate(invalid="ignore"):
         wrong = np.isfinite(cells) & (wide > limit)
-    yield from _fault(f"cells above {limit:.10g}", cells, wrong, "look for failed jobs")
+    yield from _fault(f"cells above {limit:.10g}", cells, wrong, cure)
 
 
 def _particles(piece: Piece) -> Iterator[Fault]:

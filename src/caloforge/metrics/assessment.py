@@ -109,6 +109,7 @@ class Region:
         score: Excess over the floor, times one minus ``p_adjusted``: orders the regions.
         reference_rows: Example showers, rows of the trial's reference.
         generated_rows: Showers of the same particles, rows of the generated side.
+        images: Whether it is of images: kinds are labels, and energies say nothing.
     """
 
     sample: str
@@ -123,17 +124,24 @@ class Region:
     score: float
     reference_rows: tuple[int, ...] = ()
     generated_rows: tuple[int, ...] = ()
+    images: bool = False
 
     @property
     def label(self) -> str:
-        """Kind and energies in words, e.g. ``"n, 100 to 200 GeV"``."""
+        """Kind and energies in words, e.g. ``"n, 100 to 200 GeV"``; of images ``"label 3"``."""
+        if self.images:
+            return self.kind
         low, high = f"{self.low_gev:.3g}", f"{self.high_gev:.3g}"
         return f"{self.kind}, {low} GeV" if low == high else f"{self.kind}, {low} to {high} GeV"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain strings, numbers and tables, for JSON; without the examples."""
         table = asdict(self)
-        return {key: value for key, value in table.items() if not key.endswith("_rows")}
+        return {
+            key: value
+            for key, value in table.items()
+            if key != "images" and not key.endswith("_rows")
+        }
 
 
 @dataclass(frozen=True, eq=False)

@@ -98,6 +98,7 @@ def find_regions(trial: Trial, settings: Settings, rng: np.random.Generator) -> 
                     score=float(max(above, 0.0) * (1 - p.adjusted[j])),
                     reference_rows=rows[0],
                     generated_rows=rows[1],
+                    images=trial.images,
                 )
             )
         found += sorted(regions, key=lambda r: (-r.score, r.p, r.kind, r.low_gev))

@@ -43,6 +43,20 @@ def upright_image(cells: NDArray[Any], geometry: DetectorGeometry) -> NDArray[np
     return clipped
 
 
+def upright_mean(cells: NDArray[Any], geometry: DetectorGeometry) -> NDArray[np.float64]:
+    """Turn cells of an image geometry upright: ``(row, column)``, the mean over the planes.
+
+    Arguments:
+        cells: Cells or differences of cells in the unit of the geometry, ``(cell,)``.
+        geometry: A grid.
+    """
+    layout = geometry.layout
+    assert isinstance(layout, GridLayout)
+    picture = layout.upright(np.asarray(cells, dtype=np.float64)[None])[0]
+    flat: NDArray[np.float64] = picture.mean(axis=2) if picture.ndim > 2 else picture
+    return flat
+
+
 def show_image(ax: Axes, cells: NDArray[Any], geometry: DetectorGeometry) -> None:
     """Draw a shower of an image geometry, without ticks."""
     picture = upright_image(cells, geometry)

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.colors import LogNorm, SymLogNorm
 from matplotlib.ticker import MaxNLocator
 
+from caloforge.data.images import are_images
 from caloforge.geometry import GridLayout
-from caloforge.report.images import drawn_as_image, show_image
+from caloforge.report.images import drawn_as_image, show_image, upright_mean
 from caloforge.report.style import REFERENCE, colour, new_figure, styled
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def mean_maps(samples: Sequence[Side], geometry: DetectorGeometry) -> Figure:
     if not isinstance(geometry.layout, GridLayout):
         return _layer_means(samples, geometry)
     means = [sample.showers.mean(axis=0, dtype=np.float64) for sample in samples]
+    if drawn_as_image(geometry):
+        return _mean_images(samples, means, geometry)
     residuals = [mean - means[0] for mean in means[1:]]
     top = max(float(means[0].max()), 1e-12)
     scale = max(max(float(np.abs(r).max()) for r in residuals), top / 1e3)
@@ -61,6 +64,31 @@ def mean_maps(samples: Sequence[Side], geometry: DetectorGeometry) -> Figure:
         figure.colorbar(image, ax=axes[0], label=f"{geometry.unit} a shower", shrink=0.9)
     if residual is not None:
         figure.colorbar(residual, ax=axes[1], label=f"residual [{geometry.unit}]", shrink=0.9)
+    return figure
+
+
+def _mean_images(
+    samples: Sequence[Side], means: Sequence[NDArray[np.float64]], geometry: DetectorGeometry
+) -> Figure:
+    """Mean images as images, and their differences, the mean over the planes."""
+    residuals = [upright_mean(mean - means[0], geometry) for mean in means[1:]]
+    scale = max([float(np.abs(r).max()) for r in residuals] or [0.0]) or 1.0
+    figure = new_figure(2.25 * len(samples) + 0.8, 4.6)
+    axes = figure.subplots(2, len(samples), squeeze=False)
+    image = None
+    for k, (sample, mean) in enumerate(zip(samples, means, strict=True)):
+        show_image(axes[0, k], mean, geometry)
+        axes[0, k].set_title(sample.name)
+        if k == 0:
+            axes[1, 0].axis("off")
+            continue
+        image = axes[1, k].imshow(
+            residuals[k - 1], cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest"
+        )
+        axes[1, k].set(xticks=[], yticks=[])
+        axes[1, k].set_title(f"{sample.name} − full sim.", fontsize=8)
+    if image is not None:
+        figure.colorbar(image, ax=axes[1], label=f"residual [{geometry.unit}]", shrink=0.9)
     return figure
 
 
@@ -102,7 +130,7 @@ def shower_grid(
                     fontsize=7,
                 )
             if r == 0:
-                ax.set_title(_caption(sample, chosen[c]), fontsize=8)
+                ax.set_title(_caption(sample, chosen[c], geometry), fontsize=8)
         ink = REFERENCE if sample is samples[0] else "black"
         axes[r, 0].set_ylabel(sample.name, fontsize=8, color=ink)
     if image is not None:
@@ -135,13 +163,13 @@ def show_cells(
 
 
 def _choose(samples: Sequence[Side], n: int) -> NDArray[np.int64]:
-    """Particles over the range of energies whose first shower is not empty."""
+    """Particles over the range of energies, then kinds, whose first shower is not empty."""
     reference = samples[0]
     particles, first = np.unique(reference.particle, return_index=True)
     lit = reference.showers[first].sum(axis=1) > 0
     if lit.any():
         particles, first = particles[lit], first[lit]
-    order = np.argsort(reference.energy_gev[first], kind="stable")
+    order = np.lexsort((reference.kind[first], reference.energy_gev[first]))
     places = np.linspace(0.05, 0.97, min(n, len(order))) * (len(order) - 1)
     chosen: NDArray[np.int64] = particles[order[np.unique(places.round().astype(int))]]
     return chosen
@@ -156,8 +184,10 @@ def _shower(sample: Side, particle: int, number: int) -> NDArray[np.float64]:
     return np.asarray(sample.showers[row], dtype=np.float64)
 
 
-def _caption(sample: Side, particle: int) -> str:
+def _caption(sample: Side, particle: int, geometry: DetectorGeometry) -> str:
     row = np.flatnonzero(sample.particle == particle)[0]
+    if are_images({"pdg": sample.incoming.pdg}, geometry):
+        return str(sample.kind[row])
     return f"{sample.kind[row]}, {sample.energy_gev[row]:.3g} GeV"
 
 
@@ -197,7 +227,7 @@ def _layer_showers(
                 color=REFERENCE if own else colour(place),
                 label=None if number else sample.name,
             )  # fmt: skip
-        ax.set_title(_caption(rows[0][0], particle), fontsize=8)
+        ax.set_title(_caption(rows[0][0], particle, geometry), fontsize=8)
         ax.set_xlabel("layer")
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes[0].set_ylabel(f"response [{geometry.unit}]")

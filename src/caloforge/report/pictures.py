@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from caloforge.metrics import Curve
+    from caloforge.metrics import Curve, Side
     from caloforge.report.content import Content
 
 
@@ -127,14 +127,19 @@ def _of_regions(content: Content) -> Iterator[Picture]:
     if not outcome.regions:
         return
     floor = content.evaluation.comparison.floor_label
-    grid = trial.geometry.kind == "grid"
+    grid, images = trial.geometry.kind == "grid", trial.images
     yield Picture(
         "regions",
-        "By kind and energy",
+        "By label" if images else "By kind and energy",
         "Total response in each region: W1 over its floor (1 is full simulation) and relative "
         "bias of the mean. Full markers: rejected by the permutation test of the region, all "
-        "regions of the sample taken into account; open ones: compatible. Horizontal bars are "
-        "the energies of the region, vertical ones one standard deviation.",
+        "regions of the sample taken into account; open ones: compatible. "
+        + (
+            "Bars are one standard deviation."
+            if images
+            else "Horizontal bars are the energies of the region, vertical ones one standard "
+            "deviation."
+        ),
         region_profile(outcome.regions, content.samples, floor, _level(content)),
         "regions",
     )
@@ -148,8 +153,9 @@ def _of_regions(content: Content) -> Iterator[Picture]:
                 if grid
                 else "Full simulation and generated showers of the same particles, "
             )
-            + "for particles over the energies of the region; not chosen for their looks. "
-            + ("The number is the sum of all cells. " if grid else "")
+            + ("" if images else "for particles over the energies of the region; ")
+            + "not chosen for their looks. "
+            + ("The number is the sum of all cells. " if grid and not images else "")
             + "Showers of one particle differ anyway: look for what all columns share.",
             region_showers(worst, trial, content.samples),
             "regions",
@@ -158,9 +164,8 @@ def _of_regions(content: Content) -> Iterator[Picture]:
 
 def _of_showers(content: Content) -> Iterator[Picture]:
     trial, comparison = content.evaluation.trial, content.evaluation.comparison
-    geometry, shapes, total = trial.geometry, trial.shapes, trial.total
+    geometry, shapes = trial.geometry, trial.shapes
     samples = [replace(side, name=plain(side.name)) for side in trial.sides]
-    label = shapes[total].label
     grid = geometry.kind == "grid"
     yield Picture(
         "channels",
@@ -201,6 +206,39 @@ def _of_showers(content: Content) -> Iterator[Picture]:
             "full simulation. Single histograms may all be right where these are wrong.",
             correlated,
         )
+    if not trial.images:
+        yield from _of_particles(content, samples)
+    yield Picture(
+        "maps",
+        "Mean response and residual" if grid else "Mean response of the layers",
+        "Mean over all showers and its difference to full simulation. Blue is too little, "
+        "red too much: look for structure, such as a blurred core or a seam between "
+        "towers; unordered speckle is statistics.",
+        maps.mean_maps(samples, geometry),
+    )
+    if trial.images:
+        words = (
+            "First row: full simulation, the given images; below, generated ones of the same "
+            "labels. They should be as sharp and as different from each other, not equal."
+        )
+        title = "The same labels, image by image"
+        yield Picture("showers", title, words, maps.shower_grid(samples, geometry, 10))
+        return
+    yield Picture(
+        "showers",
+        "The same particles, shower by shower",
+        "Two full-simulation showers of a particle show what is fluctuation; below, "
+        "generated ones of the same particle. They should be as grainy and as different, "
+        "not equal."
+        + (" The number is the sum of all cells; white cells are empty." if grid else ""),
+        maps.shower_grid(samples, geometry),
+    )
+
+
+def _of_particles(content: Content, samples: Sequence[Side]) -> Iterator[Picture]:
+    trial = content.evaluation.trial
+    geometry, total = trial.geometry, trial.total
+    label = trial.shapes[total].label
     yield Picture(
         "energy",
         f"{label} against energy",
@@ -217,23 +255,6 @@ def _of_showers(content: Content) -> Iterator[Picture]:
         "Spreads below: showers of one particle are too much alike. The scatter of a "
         "faithful generator is that of few repeats.",
         profiles.particle_means(samples, total, label, geometry.unit),
-    )
-    yield Picture(
-        "maps",
-        "Mean response and residual" if grid else "Mean response of the layers",
-        "Mean over all showers and its difference to full simulation. Blue is too little, "
-        "red too much: look for structure, such as a blurred core or a seam between "
-        "towers; unordered speckle is statistics.",
-        maps.mean_maps(samples, geometry),
-    )
-    yield Picture(
-        "showers",
-        "The same particles, shower by shower",
-        "Two full-simulation showers of a particle show what is fluctuation; below, "
-        "generated ones of the same particle. They should be as grainy and as different, "
-        "not equal."
-        + (" The number is the sum of all cells; white cells are empty." if grid else ""),
-        maps.shower_grid(samples, geometry),
     )
 
 

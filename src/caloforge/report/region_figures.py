@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import LogNorm
 
+from caloforge.data.images import LABEL
 from caloforge.geometry import GridLayout
+from caloforge.report.images import drawn_as_image, show_image
 from caloforge.report.maps import show_cells
 from caloforge.report.numbers import cell
 from caloforge.report.style import (
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     Pair = tuple[tuple[Side, tuple[int, ...], str], ...]
 
 MAX_KINDS = 6
+MANY_LABELS = 16
 N_WORST = 3
 
 
@@ -47,6 +50,8 @@ def region_profile(
     number = {r.kind: 0 for r in regions}
     for region in regions:
         number[region.kind] += region.n
+    if any(region.images for region in regions):
+        return _label_profile(regions, samples, floor_label, level)
     kinds = sorted(number, key=lambda kind: -number[kind])[:MAX_KINDS]
     figure = new_figure(1.9 * len(kinds) + 1.0, 4.6)
     axes = figure.subplots(2, len(kinds), squeeze=False, sharey="row", sharex="col")
@@ -67,9 +72,44 @@ def region_profile(
     label_log_axis(axes[0, 0].yaxis, min([0.7, *ratios]), max([1.5, *ratios]))
     axes[0, 0].set_ylabel(f"W1 / {floor_label}")
     axes[1, 0].set_ylabel("bias of the mean [%]")
+    _legend(figure, axes[0, 0], samples)
+    return figure
+
+
+def _label_profile(
+    regions: Sequence[Region], samples: Sequence[str], floor_label: str, level: float
+) -> Figure:
+    """The same of images: label by label."""
+    labels = sorted({r.kind for r in regions}, key=_label_number)
+    figure = new_figure(float(np.clip(0.55 * len(labels) + 1.6, 4.0, 10.0)), 4.6)
+    axes = figure.subplots(2, 1, squeeze=False, sharex=True)
+    top, bottom = axes[:, 0]
+    for region in regions:
+        k = list(samples).index(region.sample)
+        at = labels.index(region.kind) + 0.5 * (k - (len(samples) - 1) / 2) / len(samples)
+        for ax in (top, bottom):
+            _point(ax, region, k, len(samples), level, bias=ax is bottom, at=at)
+    top.axhline(1, color=REFERENCE, lw=0.8, ls="--")
+    bottom.axhline(0, color=REFERENCE, lw=0.8, ls="--")
+    ratios = [r.ratio.value for r in regions if r.ratio is not None and r.ratio.value > 0]
+    top.set(yscale="log", ylabel=f"W1 / {floor_label}")
+    label_log_axis(top.yaxis, min([0.7, *ratios]), max([1.5, *ratios]))
+    names = [plain(label.removeprefix(f"{LABEL} ")) for label in labels]
+    turned = 90 if len(labels) > MANY_LABELS else 0
+    bottom.set_xticks(range(len(labels)), names, rotation=turned)
+    bottom.set(xlabel=LABEL, ylabel="bias of the mean [%]")
+    _legend(figure, top, samples)
+    return figure
+
+
+def _label_number(kind: str) -> float:
+    """Number of a label; others come last."""
+    return float(kind.split()[1]) if kind.startswith(f"{LABEL} ") else np.inf
+
+
+def _legend(figure: Figure, ax: Axes, samples: Sequence[str]) -> None:
     handles = [
-        axes[0, 0].plot([], [], marker(k), color=colour(k), ms=4)[0]
-        for k in range(len(samples))
+        ax.plot([], [], marker(k), color=colour(k), ms=4)[0] for k in range(len(samples))
     ]
     figure.legend(
         handles,
@@ -77,10 +117,19 @@ def region_profile(
         loc="outside upper center",
         ncols=min(len(samples), 5),
     )
-    return figure
 
 
-def _point(ax: Axes, region: Region, k: int, n: int, level: float, *, bias: bool) -> None:
+def _point(
+    ax: Axes,
+    region: Region,
+    k: int,
+    n: int,
+    level: float,
+    *,
+    bias: bool,
+    at: float | None = None,
+) -> None:
+    """Draw a region at its energies, or at a place on the axis."""
     measured = region.bias if bias else region.ratio
     if measured is None or (not bias and measured.value <= 0):
         return
@@ -91,7 +140,8 @@ def _point(ax: Axes, region: Region, k: int, n: int, level: float, *, bias: bool
     middle = np.sqrt(low * high) * (high / low) ** (0.12 * (k - (n - 1) / 2))
     full = region.p_adjusted <= level
     ax.errorbar(
-        middle, value, xerr=[[middle - low], [high - middle]],
+        middle if at is None else at, value,
+        xerr=[[middle - low], [high - middle]] if at is None else None,
         yerr=error if bias else min(error, 0.9 * value), fmt=marker(k), ms=4, lw=0.9,
         color=colour(k), mfc=colour(k) if full else "white",
     )  # fmt: skip
@@ -119,7 +169,9 @@ def region_showers(regions: Sequence[Region], trial: Trial, samples: Sequence[st
             (sides[region.sample], region.generated_rows, colour(place)),
         )
         layout = trial.geometry.layout
-        if isinstance(layout, GridLayout):
+        if trial.images and drawn_as_image(trial.geometry):
+            _images(block, pair, trial)
+        elif isinstance(layout, GridLayout):
             _cells(block, pair, trial, layout)
         else:
             _layers(block, pair, trial)
@@ -144,6 +196,17 @@ def _cells(block: SubFigure, pair: Pair, trial: Trial, layout: GridLayout) -> No
         axes[r, 0].set_ylabel(plain(side.name), fontsize=8, color=ink)
     if image is not None:
         block.colorbar(image, ax=axes, label=f"{trial.geometry.unit} a cell", shrink=0.7)
+
+
+def _images(block: SubFigure, pair: Pair, trial: Trial) -> None:
+    axes = block.subplots(2, max(len(rows) for _, rows, _ in pair), squeeze=False)
+    for line in axes:
+        for ax in line:
+            ax.set(xticks=[], yticks=[])
+    for (side, rows, ink), line in zip(pair, axes, strict=True):
+        for ax, row in zip(line, rows, strict=False):
+            show_image(ax, side.showers[row], trial.geometry)
+        line[0].set_ylabel(plain(side.name), fontsize=8, color=ink)
 
 
 def _layers(block: SubFigure, pair: Pair, trial: Trial) -> None:

@@ -245,6 +245,7 @@ def region_sheet(content: Content) -> Sheet | None:
     if not outcome.regions:
         return None
     several = len(content.samples) > 1
+    images = content.evaluation.trial.images
     ranked = sorted(outcome.regions, key=lambda r: -r.score)  # stable: ties as they come
     rows = []
     for rank, region in enumerate(ranked, 1):
@@ -256,7 +257,7 @@ def region_sheet(content: Content) -> Sheet | None:
                 Cell(str(rank), rank),
                 *([Cell(region.sample)] if several else []),
                 Cell(region.kind),
-                Cell(energy.replace(" to ", "–"), region.low_gev),
+                *([] if images else [Cell(energy.replace(" to ", "–"), region.low_gev)]),
                 Cell(str(region.n), region.n),
                 _measured_cell(region.ratio),
                 Cell(cell(percent, signed=True), None if bias is None else bias.value),
@@ -268,15 +269,16 @@ def region_sheet(content: Content) -> Sheet | None:
         "rank",
         *(["sample"] if several else []),
         "kind",
-        "energy",
-        "particles",
+        *([] if images else ["energy"]),
+        "images" if images else "particles",
         f"W1 / {content.evaluation.comparison.floor_label}",
         "bias of the mean [%]",
         "p, all regions",
         "score",
     ]
+    by = "label" if images else "kind and energy"
     caption = (
-        "Total response by kind and energy. The score is the excess over the floor times one "
+        f"Total response by {by}. The score is the excess over the floor times one "
         "minus p: it orders the regions. p is adjusted for all regions of a sample."
     )
     title = "Where does it fail?"

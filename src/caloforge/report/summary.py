@@ -95,7 +95,8 @@ def _regions_in_words(regions: Sequence[Region], level: float, content: Content)
     if not regions:
         return []
     if not worst:
-        return ["No kind and energy stands out in the total response."]
+        what = "label" if regions[0].images else "kind and energy"
+        return [f"No {what} stands out in the total response."]
     region = max(worst, key=lambda r: r.score)
     parts = []
     if region.ratio is not None:

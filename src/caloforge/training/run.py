@@ -260,10 +260,14 @@ def _write_start(folder: Path, run: RunConfig, prepared: Prepared) -> None:
 
 def _report(console: Console, run: RunConfig, prepared: Prepared) -> None:
     data = prepared.data
+    train, validation = (f"{data[f'{side} showers']:,}" for side in ("training", "validation"))
+    if prepared.record.images:
+        train += " images"
+    else:
+        train += f" showers of {data['training particles']:,} particles"
+        validation += f" of {data['validation particles']:,}"
     console.print(
-        f"{run.title or run.model_name}: {data['training showers']:,} showers of "
-        f"{data['training particles']:,} particles to train on, "
-        f"{data['validation showers']:,} of {data['validation particles']:,} to validate",
+        f"{run.title or run.model_name}: {train} to train on, {validation} to validate",
         highlight=False,
         soft_wrap=True,
     )

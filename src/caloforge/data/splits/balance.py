@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from caloforge.data.images import LABEL
+from caloforge.data.particles import kind_name
 from caloforge.data.splits.partition import pieces
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 # 1, 3, 10, 30 ... GeV, as literals: computed ones would be off by a rounding.
 _EDGES_GEV = (0.0, *(float(f"{m}e{n}") for n in range(-6, 12) for m in (1, 3)), np.inf)
-_MOST_KINDS, _MOST_BINS = 8, 6
+_MOST_KINDS, _MOST_BINS, _MOST_LABELS = 8, 6, 20
 
 
 class BalanceRow(NamedTuple):
@@ -98,7 +100,10 @@ class _Count:
     def add(self, start: int, particles: Particles) -> None:
         """Take in rows from ``start`` on."""
         rows = slice(start, start + len(particles))
-        self._particle[rows] = particles.identity().view("<u8")[::2]
+        if particles.are_images:  # each stands for itself
+            self._particle[rows] = particles.incident.astype(np.uint64)
+        else:
+            self._particle[rows] = particles.identity().view("<u8")[::2]
         bins = np.searchsorted(_EDGES_GEV, particles["energy_gev"], side="right") - 1
         names, kind = np.unique(particles.kinds(), return_inverse=True)
         pairs = np.stack((kind, bins), axis=1)
@@ -134,11 +139,17 @@ class _Count:
         ]
 
 
+def of_images(rows: Sequence[BalanceRow]) -> bool:
+    """Whether a balance is of images, whose kinds are labels, or which have no particle."""
+    return all(row.kind.startswith(f"{LABEL} ") or row.kind == kind_name(0) for row in rows)
+
+
 def balance_lines(rows: Sequence[BalanceRow], *, showers: bool = False) -> list[str]:
     """Write a balance as a table for the terminal: kinds down, energies across.
 
     Each entry is "training + validation". Energy bins that would not fit are joined to decades,
-    or left out; kinds beyond the eight most frequent are joined.
+    or left out; kinds beyond the eight most frequent are joined. Of images the labels take the
+    place of kinds, up to twenty, in their order.
 
     Arguments:
         rows: As of `balance`.
@@ -155,18 +166,22 @@ def balance_lines(rows: Sequence[BalanceRow], *, showers: bool = False) -> list[
                 entry[0] += train
                 entry[1] += validation
     everything = (0.0, np.inf)
+    images = of_images(rows)
+    most = _MOST_LABELS if images else _MOST_KINDS
     ordered = sorted(table.items(), key=lambda item: (-sum(item[1][everything]), item[0]))
-    if len(ordered) > _MOST_KINDS:
-        rest = ordered[_MOST_KINDS - 1 :]
+    if len(ordered) > most:
+        rest = ordered[most - 1 :]
         joined: dict[tuple[float, float], list[int]] = {}
         for _, entries in rest:
             for where, (train, validation) in entries.items():
                 entry = joined.setdefault(where, [0, 0])
                 entry[0] += train
                 entry[1] += validation
-        ordered = [*ordered[: _MOST_KINDS - 1], (f"{len(rest)} others", joined)]
+        ordered = [*ordered[: most - 1], (f"{len(rest)} others", joined)]
+    elif images and len(ordered) > 1:
+        ordered.sort(key=lambda item: float(item[0].split()[1]))
     columns = [everything, *(b for b in bins if len(bins) > 1)]
-    head = ["showers" if showers else "particles", "all"]
+    head = ["images" if images else "showers" if showers else "particles", "all"]
     head += [f"{low:g} to {high:g} GeV" for low, high in columns[1:]]
     lines = [head]
     for kind, entries in ordered:

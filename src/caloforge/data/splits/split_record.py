@@ -10,7 +10,12 @@ import numpy as np
 
 from caloforge.data.files.shower_file import ShowerFile, ShowerSample
 from caloforge.data.sample import resolve
-from caloforge.data.splits.balance import BalanceRow, balance_lines, balance_of
+from caloforge.data.splits.balance import (
+    BalanceRow,
+    balance_lines,
+    balance_of,
+    of_images,
+)
 from caloforge.data.splits.selection import Selection, told_selection
 from caloforge.data.splits.validation_list import read_validation_list
 
@@ -46,6 +51,11 @@ class SplitRecord:
     balance: tuple[BalanceRow, ...]
     hints: tuple[str, ...]
     list_sha256: str = ""
+
+    @property
+    def images(self) -> bool:
+        """Whether the showers are images with labels, which have no particles."""
+        return of_images(self.balance)
 
     def lines(self) -> list[str]:
         """Say it on a terminal: plan, selection, balance and hints."""
@@ -128,7 +138,8 @@ def _not_trained(rows: Sequence[BalanceRow]) -> list[str]:
     missing = sorted({row.kind for row in rows} - trained)
     if not missing:
         return []
-    return [f"kinds {', '.join(missing)} are in the validation side only; add showers of them"]
+    what = "" if of_images(rows) else "kinds "
+    return [f"{what}{', '.join(missing)} are in the validation side only; add showers of them"]
 
 
 def _unmatched(source: ShowerFile | ShowerSample, plan: SplitPlan, split: Split) -> list[str]:

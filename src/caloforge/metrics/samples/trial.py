@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from caloforge.data.images import are_images
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -163,6 +165,11 @@ class Trial:
     n_particles_reference: int
     cut: float
     before_cut: Mapping[str, Passing] = field(default_factory=dict)
+
+    @property
+    def images(self) -> bool:
+        """Whether the showers are images, which have a label and no particle."""
+        return are_images({"pdg": self.incoming.pdg}, self.geometry)
 
     @property
     def matched(self) -> bool:
