@@ -4,7 +4,8 @@
     python validation/e2e_study.py --table    # only draws tables and figures
 
 Each run is one JSON in validation/results/e2e-study/. Test showers are not touched. Weights are
-the last ones: none are chosen on the showers that judge; the settings of the tuned run files were.
+the last ones: none are chosen on the showers that judge. The settings of the tuned run files
+were.
 """
 
 from __future__ import annotations
