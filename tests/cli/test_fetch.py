@@ -127,7 +127,39 @@ def test_foreign_files_are_not_replaced_without_force(site, tmp_path) -> None:
     assert path.read_bytes() != b"mine"
 
 
-def test_mirror_is_an_address(tmp_path) -> None:
-    result = fetch("-o", str(tmp_path / "out"), "--mirror", "file:///etc")
+@pytest.mark.parametrize(
+    "mirror", ["file:///etc", "http://[x", "http://", "http://a:b/", "http://a:99999/"]
+)
+def test_mirror_is_an_address(tmp_path, mirror) -> None:
+    result = fetch("-o", str(tmp_path / "out"), "--mirror", mirror)
     assert result.exit_code == 2
     assert "expected an address" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_redirection_to_no_address_is_a_failure(site, tmp_path, monkeypatch) -> None:
+    def moved(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "http://[x")
+        self.end_headers()
+
+    monkeypatch.setattr(Quiet, "do_GET", moved)
+    result = fetch("-o", str(tmp_path / "out"), "--mirror", site[1])
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "without internet" in result.stderr
+
+
+@pytest.mark.parametrize("length", ["many", "-5", ""])
+def test_a_length_that_is_no_number_is_not_known(site, tmp_path, monkeypatch, length) -> None:
+    folder, address = site
+
+    def answer(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write((folder / self.path.strip("/")).read_bytes())
+
+    monkeypatch.setattr(Quiet, "do_GET", answer)
+    result = fetch("-o", str(tmp_path / "out"), "--mirror", address)
+    assert result.exit_code == 0, result.output

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.special import hyp1f1
 
+from caloforge.errors import DataFormatError
 from caloforge.losses.cramer_wold import (
     cramer_wold,
     cramer_wold_to_normal,
@@ -115,3 +116,14 @@ def test_gradients() -> None:
     assert torch.autograd.gradcheck(
         lambda a: cramer_wold(a, y[:5], conditions_x=c, conditions_y=c), (x,)
     )
+
+
+def test_points_of_a_line_are_refused() -> None:
+    x, conditions = normal(5, 1, 0), normal(5, 1, 1)
+    with pytest.raises(DataFormatError, match="to_normal: found points of 1 dimension"):
+        cramer_wold_to_normal(x)
+    with pytest.raises(DataFormatError, match="cramer_wold: found points of 1 dimension"):
+        cramer_wold(x, x + 1)
+    # Their conditions are a second one.
+    found = cramer_wold(x, x + 1, conditions_x=conditions, conditions_y=conditions)
+    assert float(found) > 0

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from caloforge.cli import main
+from caloforge.errors import ConfigError
 from caloforge.models import MODELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "bring-a-model.md"
@@ -97,3 +98,21 @@ def test_no_package_takes_the_name_of_one_of_ours(installed) -> None:
     installed("raise RuntimeError", "vae = their_model:Config")
     assert MODELS["vae"] is ours
     assert list(MODELS).count("vae") == 1
+
+
+def test_a_name_that_two_packages_bring_is_refused_with_both(installed, tmp_path) -> None:
+    installed("class Config: pass", "theirs = their_model:Config")
+    metadata = tmp_path / "another_model-2.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: another_model\nVersion: 2.0\n")
+    lines = "[caloforge.models]\ntheirs = another_model:Config\n"
+    (metadata / "entry_points.txt").write_text(lines)
+    importlib.invalidate_caches()
+    assert list(MODELS).count("theirs") == 1
+    with pytest.raises(ConfigError, match="'theirs': found in the packages") as found:
+        MODELS["theirs"]
+    for package in ("'their_model' (their_model:Config)", "'another_model'"):
+        assert package in str(found.value)
+    listed = call("models")
+    assert listed.exit_code == 0
+    assert "'another_model'" in listed.stdout

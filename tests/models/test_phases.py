@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 import torch
 from tests.models.conftest import config_of
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from caloforge.types import ShowerBatch
 
 
 def built(case, showers_of):
@@ -71,3 +74,16 @@ def test_validation_needs_no_gradient_and_leaves_no_trace(case, showers_of) -> N
             rng = torch.Generator().manual_seed(5)
             assert torch.isfinite(phase.objective(showers.batch, rng).total)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_validation_may_end_with_a_single_shower(name, network, showers_of) -> None:
+    """As the last batch of a validation set does when the batch size leaves one over."""
+    showers = showers_of("zn")
+    model = showers.build(config_of(name, network)).eval()
+    one = ShowerBatch(*(part[:1] for part in showers.batch))
+    with torch.no_grad():
+        for phase in model.phases():
+            objective = phase.objective(one, torch.Generator().manual_seed(5))
+            assert torch.isfinite(objective.total)
+            assert all(torch.isfinite(term) for term in objective.terms.values())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from caloforge.errors import ConfigError
+from caloforge.models import MODELS
 from caloforge.nn import NoiseGenerator, ShowerSpec, make_decoder, make_discriminator
 from caloforge.nn.upsampling import start_size
 
@@ -93,3 +94,48 @@ def test_nothing_is_projected_without_conditions(toy_grid) -> None:
     judge = make_discriminator("mlp", ShowerSpec.of(toy_grid, 0), (8,), projection=True)
     assert judge.judge.projection is None
     assert judge(torch.rand(2, toy_grid.n_cells), torch.empty(2, 0)).shape == (2, 1)
+
+
+HIDDEN = "units of hidden layers, each 1 or more"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("vae", {"encoder": (-4,)}, rf"model.encoder: found \[-4\], expected {HIDDEN}"),
+        ("vae", {"decoder": (8, 0)}, rf"model.decoder: found \[8, 0\], expected {HIDDEN}"),
+        ("regression", {"decoder": (0,)}, r"model.decoder: found \[0\]"),
+        ("dcgan", {"generator": (-4,)}, r"model.generator: found \[-4\]"),
+        ("dcgan", {"discriminator": (-4,)}, r"model.discriminator: found \[-4\]"),
+        ("e2e-sae", {"noise_hidden": (0,)}, r"model.noise_hidden: found \[0\]"),
+        ("e2e-sae", {"noise_width": 0}, "model.noise_width: found 0"),
+        ("e2e-sae", {"condition_width": -1}, "model.condition_width: found -1"),
+        ("vae", {"network": "conv", "encoder": ()}, r"model.encoder: found \[\] for a grid of"),
+        ("vae", {"network": "conv", "encoder": (4,) * 9}, "model.encoder: .* each halving it"),
+        ("vae", {"network": "conv", "encoder": (4, -4)}, r"model.encoder: found \[4, -4\]"),
+        ("wae", {"network": "conv", "encoder": (4,), "decoder": ()}, r"model.decoder: .*\[\]"),
+        ("dcgan", {"network": "conv", "generator": ()}, r"model.generator: found \[\]"),
+        (
+            "dcgan",
+            {"network": "conv", "generator": (256,)},
+            r"model.generator: .*then channels",
+        ),
+        ("dcgan", {"network": "upsampling", "generator": (256,)}, r"generator: found \[256\]"),
+        (
+            "dcgan",
+            {"network": "conv", "generator": (8, 4), "discriminator": (4, 0)},
+            r"model.discriminator: found \[4, 0\]",
+        ),
+    ],
+)
+def test_widths_without_a_network_are_one_line(name, settings, message, toy_grid) -> None:
+    with pytest.raises(ConfigError, match=message) as found:
+        MODELS[name](**settings).build(ShowerSpec.of(toy_grid, 3))
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(("network", "widths"), [("mlp", ()), ("conv", (8, 4))])
+def test_the_smallest_decoders_are_built(network, widths, toy_grid) -> None:
+    spec = ShowerSpec.of(toy_grid, 3)
+    decoder = make_decoder(network, spec, widths, inputs=5, bias=torch.zeros(spec.n_cells))
+    assert decoder(torch.randn(2, 5)).shape == (2, spec.n_cells)

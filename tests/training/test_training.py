@@ -373,3 +373,12 @@ def test_existing_folder_is_refused(grid_run, tmp_path) -> None:
         train(grid_run(), tmp_path / "out")
     train(grid_run(), tmp_path / "out", force=True)
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
+
+
+def test_a_validation_batch_of_one_shower_has_no_distance(grid_run, tmp_path) -> None:
+    n = len(prepare(grid_run(model="wae")).validation)
+    run = grid_run(f"train.batch_size={n - 1}", "train.steps=2", model="wae")
+    train(run, tmp_path / "out")
+    with (tmp_path / "out" / "history.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["validation/autoencoder/distance"]) != 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ..errors import DataFormatError
 from .clouds import check_clouds, join_conditions
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ def cramer_wold_to_normal(x: Tensor) -> Tensor:
         Scalar without unit. Not negative up to the approximation of :math:`\varphi_D`.
 
     Raises:
-        DataFormatError: If the cloud is empty or not finite.
+        DataFormatError: If the cloud is empty, not finite, or of one dimension.
 
     References:
         | Cramer-Wold Auto-Encoder (Knop et al., 2020), theorem 3, https://arxiv.org/abs/1805.09235
     """
     check_clouds("cramer_wold_to_normal", x, x)
+    _check_dimension("cramer_wold_to_normal", x)
     n, dim = x.shape
     gamma = silverman(n)
     within = kernel(_squared(x, x) / (4 * gamma), dim).mean() / math.sqrt(gamma)
@@ -68,7 +70,7 @@ def cramer_wold(
     :math:`\gamma` of the smaller cloud.
 
     Arguments:
-        x: First cloud, ``(n, D)``.
+        x: First cloud, ``(n, D)`` with D, conditions included, of 2 or more.
         y: Second cloud, ``(m, D)``.
         conditions_x: Conditions of the first cloud, ``(n, k)``; ``None`` for none.
         conditions_y: Conditions of the second cloud, ``(m, k)``; ``None`` with the other.
@@ -78,7 +80,8 @@ def cramer_wold(
         Scalar without unit, not negative, 0 for equal clouds.
 
     Raises:
-        DataFormatError: If clouds or conditions do not fit each other, or are not finite.
+        DataFormatError: If clouds or conditions do not fit each other, are not finite, or have
+            one dimension together.
         ConfigError: If the condition weight is out of range.
 
     References:
@@ -86,6 +89,7 @@ def cramer_wold(
     """
     check_clouds("cramer_wold", x, y)
     x, y = join_conditions("cramer_wold", x, y, conditions_x, conditions_y, condition_weight)
+    _check_dimension("cramer_wold", x)
     gamma, dim = silverman(min(len(x), len(y))), x.shape[1]
     within, other, across = (
         kernel(_squared(a, b) / (4 * gamma), dim).mean() for a, b in ((x, x), (y, y), (x, y))
@@ -113,6 +117,15 @@ def kernel(s: Tensor, dim: int) -> Tensor:
 def silverman(n: int) -> float:
     """Variance of the smoothing for n points, Silverman's rule for unit variance."""
     return float((4 / (3 * n)) ** 0.4)
+
+
+def _check_dimension(where: str, x: Tensor) -> None:
+    if x.shape[1] < 2:
+        msg = (
+            f"{where}: found points of 1 dimension, expected 2 or more; compare points of a "
+            "line by their one-dimensional Wasserstein distance"
+        )
+        raise DataFormatError(msg)
 
 
 def _squared(x: Tensor, y: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ class ModelConfig(Protocol):
 class ModelCatalogue(Mapping[str, type[ModelConfig]]):
     """Settings classes by the name that a run file gives.
 
+    Two packages that bring one name are told when that name is asked for.
+
     A package that is installed beside caloforge adds a model with an entry point of the group
     ``caloforge.models``; it is imported when a run file or a bundle names it, not before.
 
@@ -48,12 +50,20 @@ class ModelCatalogue(Mapping[str, type[ModelConfig]]):
 
         Raises:
             KeyError: If there is no model of that name.
-            ConfigError: If the package that brings it cannot be imported, or what it brings
-                is no settings class.
+            ConfigError: If the package that brings it cannot be imported, what it brings is no
+                settings class, or several packages bring it.
         """
         if name in self.own:
             return self.own[name]
-        return _loaded(self._installed()[name])
+        found = self._installed()[name]
+        if len(found) > 1:
+            packages = " and ".join(f"'{_package(point)}' ({point.value})" for point in found)
+            msg = (
+                f"model '{name}': found in the packages {packages}, expected it in one; "
+                "uninstall the other"
+            )
+            raise ConfigError(msg)
+        return _loaded(found[0])
 
     def __iter__(self) -> Iterator[str]:
         """Names, ours first."""
@@ -68,9 +78,17 @@ class ModelCatalogue(Mapping[str, type[ModelConfig]]):
         """Whether there is a model of that name; imports nothing."""
         return name in self.own or name in self._installed()
 
-    def _installed(self) -> dict[str, EntryPoint]:
-        found = entry_points(group=GROUP)
-        return {point.name: point for point in found if point.name not in self.own}
+    def _installed(self) -> dict[str, list[EntryPoint]]:
+        """Entry points by name; equal ones of a package once."""
+        found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
+        for point in entry_points(group=GROUP):
+            if point.name not in self.own:
+                found.setdefault(point.name, {})[_package(point), point.value] = point
+        return {name: list(points.values()) for name, points in found.items()}
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "unknown"
 
 
 def _loaded(point: EntryPoint) -> type[ModelConfig]:

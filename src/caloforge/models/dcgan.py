@@ -194,6 +194,7 @@ class DCGANConfig:
                 self.generator,
                 inputs=self.noise_dim + spec.condition_dim,
                 bias=cells.bias(),
+                key="model.generator",
             ),
             make_discriminator(
                 self.network,

@@ -16,6 +16,7 @@ from caloforge.nn import (
     NoiseGenerator,
     RegionSums,
     cell_head,
+    check_widths,
     finite,
     gathered,
     make_decoder,
@@ -275,8 +276,14 @@ class E2ESAEConfig:
 
     def __post_init__(self) -> None:
         check_positive(
-            "model", latent_dim=self.latent_dim, noise_dim=self.noise_dim, epsilon=self.epsilon
+            "model",
+            latent_dim=self.latent_dim,
+            noise_dim=self.noise_dim,
+            noise_width=self.noise_width,
+            condition_width=self.condition_width,
+            epsilon=self.epsilon,
         )
+        check_widths("model.noise_hidden", self.noise_hidden)
         check_positive(
             "model",
             zero=True,

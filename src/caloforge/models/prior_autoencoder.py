@@ -125,7 +125,10 @@ class PriorAutoencoder(nn.Module):
         return self.decode(self.sample_latent(conditions, noise), conditions)
 
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
-        """Reconstruction error plus the distance of the codes from the prior."""
+        """Reconstruction error plus the distance of the codes from the prior.
+
+        A batch of one shower has no distance.
+        """
 
         def draws() -> Tensor:
             return normal(len(batch.showers), self.latent_dim, rng, batch.conditions)
@@ -138,9 +141,11 @@ class PriorAutoencoder(nn.Module):
         if not finite(reconstruction):
             # For training to stop at; codes are no numbers.
             return Objective(reconstruction, {"reconstruction": reconstruction.detach()})
-        distance = self.distance(
-            gathered(seen), gathered(prior), gathered(batch.conditions), rng
-        )
+        cloud = gathered(seen)
+        if len(cloud) < 2:
+            # The last showers of a validation set may be a single one, which is no cloud.
+            return Objective(reconstruction, {"reconstruction": reconstruction.detach()})
+        distance = self.distance(cloud, gathered(prior), gathered(batch.conditions), rng)
         return Objective(
             total=reconstruction + self.weight * distance,
             terms={"reconstruction": reconstruction.detach(), "distance": distance.detach()},

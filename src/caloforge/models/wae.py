@@ -23,7 +23,8 @@ class WAEConfig(PriorAutoencoderConfig):
     The kernels are inverse multiquadratic at seven scales, see `caloforge.losses.mmd.mmd`.
 
     Attributes:
-        bandwidth: Of the kernels, in standard deviations of the prior.
+        bandwidth: Of the kernels, in standard deviations of the prior: 1 along each axis if it
+            is normal, and one over the root of ``latent_dim`` on the sphere.
 
     References:
         | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), https://arxiv.org/abs/1711.01558
@@ -37,6 +38,8 @@ class WAEConfig(PriorAutoencoderConfig):
 
     def distance(self) -> CodeDistance:
         """Squared MMD."""
+        # Two points of the unit sphere are 2 apart in the mean square, whatever its dimension.
+        deviation = 1.0 if self.prior == "normal" else self.latent_dim**-0.5
 
         def measure(
             codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
@@ -46,7 +49,7 @@ class WAEConfig(PriorAutoencoderConfig):
             return mmd(
                 codes,
                 prior,
-                bandwidth=self.bandwidth,
+                bandwidth=self.bandwidth * deviation,
                 conditions_x=joined,
                 conditions_y=joined,
                 condition_weight=self.condition_weight,

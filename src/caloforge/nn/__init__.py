@@ -8,6 +8,7 @@ from caloforge.nn.mlp import MLP
 from caloforge.nn.processes import finite, gathered, normal
 from caloforge.nn.regions import RegionSums
 from caloforge.nn.spec import MeanShower, ShowerSpec
+from caloforge.nn.widths import check_widths
 
 __all__ = [
     "CELL_HEADS",
@@ -20,6 +21,7 @@ __all__ = [
     "RegionSums",
     "ShowerSpec",
     "cell_head",
+    "check_widths",
     "finite",
     "gathered",
     "make_decoder",

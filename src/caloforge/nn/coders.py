@@ -11,6 +11,7 @@ from caloforge.errors import ConfigError
 from caloforge.nn.conv import ConvDecoder, ConvEncoder
 from caloforge.nn.mlp import MLP
 from caloforge.nn.upsampling import UpsamplingDecoder
+from caloforge.nn.widths import check_widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,16 +129,34 @@ def make_encoder(
         widths: Units of the hidden layers, or channels of the convolutions.
         conditioned: Whether it sees the condition.
         outputs: Length of the result.
+
+    Raises:
+        ConfigError: If the network is unknown, or cannot have these widths.
     """
     check_network(network, spec)
     condition_dim = spec.condition_dim if conditioned else 0
     if network != "mlp" and spec.grid is not None:
+        check_widths(
+            "model.encoder",
+            widths,
+            least=1,
+            halvings=len(widths),
+            grid=spec.grid,
+            expected="channels of a few convolutions, each halving it; try [32, 64]",
+        )
         return ConvEncoder(spec.grid, widths, condition_dim, outputs, spec.planes)
+    check_widths("model.encoder", widths)
     return DenseEncoder(spec.n_cells, widths, condition_dim, outputs)
 
 
 def make_decoder(
-    network: str, spec: ShowerSpec, widths: Sequence[int], *, inputs: int, bias: Tensor
+    network: str,
+    spec: ShowerSpec,
+    widths: Sequence[int],
+    *,
+    inputs: int,
+    bias: Tensor,
+    key: str = "model.decoder",
 ) -> MLP | ConvDecoder | UpsamplingDecoder | ConstantDecoder:
     """Make a decoder ``(batch, inputs) -> (batch, cell)``.
 
@@ -151,8 +170,22 @@ def make_decoder(
             shower is then the same.
         bias: Outputs at the start of training, ``(cell,)``; used by ``"mlp"`` and without
             inputs.
+        key: Setting that holds the widths, for messages.
+
+    Raises:
+        ConfigError: If the network is unknown, or cannot have these widths.
     """
     check_network(network, spec)
+    if network == "mlp" or spec.grid is None:
+        check_widths(key, widths)
+    else:
+        check_widths(
+            key,
+            widths,
+            least=2,
+            grid=spec.grid,
+            expected="units of a dense layer, then channels; try [128, 64, 32]",
+        )
     if inputs == 0:
         return ConstantDecoder(bias)
     if network == "conv" and spec.grid is not None:

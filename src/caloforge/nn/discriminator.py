@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from caloforge.errors import ConfigError
 from caloforge.nn.mlp import MLP
+from caloforge.nn.widths import check_widths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,19 +148,25 @@ def make_discriminator(
         projection: Whether the condition is projected on the last hidden layer.
 
     Raises:
-        ConfigError: If convolutions lack a grid, or are so many that nothing is left of it.
+        ConfigError: If widths are too few or below 1, or convolutions so many that nothing is
+            left of the grid.
     """
     if network == "mlp" or spec.grid is None:
+        check_widths("model.discriminator", widths)
         return DenseDiscriminator(
             spec.n_cells, widths, spec.condition_dim, projection=projection
         )
-    if len(widths) < 2 or min(spec.grid) >> (len(widths) - 1) < 1:
-        msg = (
-            f"model.discriminator: found {tuple(widths)} for a grid of {spec.grid}, expected "
-            "channels of a few convolutions, each halving it, then dense units; try "
-            "[32, 64, 128]"
-        )
-        raise ConfigError(msg)
+    check_widths(
+        "model.discriminator",
+        widths,
+        least=2,
+        halvings=len(widths) - 1,
+        grid=spec.grid,
+        expected=(
+            "channels of a few convolutions, each halving it, then units of a dense layer; "
+            "try [32, 64, 128]"
+        ),
+    )
     return ConvDiscriminator(
         spec.grid,
         widths[:-1],

@@ -269,8 +269,10 @@ class PhaseTraining(LightningModule):
         score = energy_score(reference, generated.transpose(0, 1))
         self.log("validation/score", score, sync_dist=False)
         self.log("validation/w1", distances.mean(), sync_dist=False)
-        for name in self._objectives[0]:
-            values = [terms[name] for terms in self._objectives]
+        # A batch may lack a term: one shower is no cloud to be compared with a prior.
+        names = {name: None for terms in self._objectives for name in terms}
+        for name in names:
+            values = [terms[name] for terms in self._objectives if name in terms]
             self.log(f"validation/{name}", sum(values) / len(values), sync_dist=False)
 
     @staticmethod

@@ -26,7 +26,8 @@ MIRRORS = (
 _TIMEOUT_S = 20.0
 _BLOCK = 64 * 1024
 _LARGEST = 64 * 1024**2
-_FAILURES = (OSError, http.client.HTTPException, DataFormatError)
+# ValueError: an address that a server redirects to, or a name of a host, is none.
+_FAILURES = (OSError, ValueError, http.client.HTTPException, DataFormatError)
 
 
 def fetch_mnist(
@@ -56,11 +57,20 @@ def fetch_mnist(
         OutputError: If the folder cannot be written.
     """
     for mirror in mirrors:
-        if urllib.parse.urlsplit(mirror).scheme not in {"http", "https"}:
+        if not _is_address(mirror):
             msg = f"--mirror: found '{mirror}', expected an address, e.g. {MIRRORS[0]}"
             raise ConfigError(msg)
     new_folder(folder, force=True)
     return [_one(folder, file, mirrors, force, progress or _silent) for file in MNIST]
+
+
+def _is_address(mirror: str) -> bool:
+    """Whether a mirror is an address of the web."""
+    try:
+        parts = urllib.parse.urlsplit(mirror)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an IPv6 address, a port that is no number
+        return False
 
 
 def _silent(name: str, done: int, total: int) -> None:
@@ -125,7 +135,8 @@ def _download(
         urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer,
         path.open("wb") as file,
     ):
-        total, done = int(answer.headers.get("Content-Length") or 0), 0
+        length = answer.headers.get("Content-Length") or ""
+        total, done = int(length) if length.isdecimal() else 0, 0
         while block := answer.read(_BLOCK):
             file.write(block)
             done += len(block)
