@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from caloforge.config import RunConfig
     from caloforge.data import Particles, ShowerSample
 
 N_BOOTSTRAP = 50
@@ -30,6 +31,7 @@ class Study:
         classes: Maps features to the digit that the network reads; ``None`` without labels.
         work: Training folders.
         results: Folder of the JSON files.
+        images: SHA-256 of the shower files, by part: ``train`` and ``test``.
     """
 
     train_file: Path
@@ -39,6 +41,7 @@ class Study:
     classes: Callable[[np.ndarray], np.ndarray] | None
     work: Path
     results: Path
+    images: dict[str, str] = field(default_factory=dict)
 
     def bundle(self, run: str, seed: int) -> Path:
         """Folder of a trained model."""
@@ -49,17 +52,65 @@ class Study:
         return self.results / f"{run.replace(' ', '-')}-{seed}.json"
 
 
-def trained(study: Study, run_name: str, seed: int, settings: tuple[str, ...]) -> float:
-    """Train unless it has been done; returns the core-seconds that it took."""
+def wanted_run(study: Study, run_name: str, seed: int, settings: tuple[str, ...]) -> RunConfig:
+    """The run that a study asks for."""
     from caloforge.config import load_run
+
+    given = [f'data.train="{study.train_file}"', f"seed={seed}", "train.threads=1"]
+    return load_run(run_name, [*given, *settings])
+
+
+def same_run(tables: dict, run: RunConfig) -> bool:
+    """Whether the tables of a run that was made ask for the same, wherever its images lay."""
+    from caloforge.config import run_from_tables
+    from caloforge.errors import ConfigError
+
+    try:
+        made = run_from_tables(tables, source="before")
+    except ConfigError:  # of another version
+        return False
+    data = replace(made.data, train=run.data.train)
+    return replace(made, data=data, title=run.title) == run
+
+
+def finished(study: Study, run_name: str, seed: int, settings: tuple[str, ...]) -> bool:
+    """Whether the JSON file of a run is there, of these settings, images and features.
+
+    Files of older versions say nothing of the images.
+    """
+    path = study.result(run_name, seed)
+    if not path.exists():
+        return False
+    found = json.loads(path.read_text(encoding="utf-8"))
+    same = found["features"].partition(" of ")[2] == study.network
+    same = same and found.get("images", study.images) == study.images
+    if "run file" in found:
+        wanted = wanted_run(study, run_name, seed, settings)
+        same = same and same_run(found["run file"], wanted)
+    if not same:
+        print(f"{path}: of other settings or images, made anew", flush=True)
+    return same
+
+
+def trained(study: Study, run_name: str, seed: int, settings: tuple[str, ...]) -> float:
+    """Train unless just that has been done; returns the core-seconds that it took."""
+    from caloforge.training.bundle import read_table
     from caloforge.training.run import train
 
+    run = wanted_run(study, run_name, seed, settings)
     bundle = study.bundle(run_name, seed)
-    note = bundle.parent / "core-seconds.json"
-    if not (bundle / "bundle.json").is_file() or not note.is_file():
-        given = [f'data.train="{study.train_file}"', f"seed={seed}", "train.threads=1"]
+    note, manifest = bundle.parent / "core-seconds.json", bundle.parent / "manifest.json"
+    there = all(path.is_file() for path in (bundle / "bundle.json", note, manifest))
+    if there:
+        sha256 = json.loads(manifest.read_text(encoding="utf-8"))["data"]["sha256"]
+        same = same_run(read_table(bundle)["run"], run)
+        same = same and sha256 == study.images.get("train", sha256)
+        if not same:
+            print(f"{bundle}: of other settings or images, trained anew", flush=True)
+        there = same
+    if not there:
         started = time.process_time()
-        train(load_run(run_name, [*given, *settings]), bundle.parent, force=True)
+        train(run, bundle.parent, force=True)
         note.write_text(json.dumps(round(time.process_time() - started, 1)))
     return float(json.loads(note.read_text()))
 
@@ -155,7 +206,7 @@ def compared(study: Study, images: np.ndarray, seed: int) -> dict:
             str(label): round(float(right[wanted == label].mean()), 4)
             for label in np.unique(wanted)
         }
-    return found | {"provenance": provenance()}
+    return found | {"images": study.images, "provenance": provenance()}
 
 
 def spread(features: np.ndarray, labels: np.ndarray) -> float:

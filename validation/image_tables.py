@@ -53,7 +53,8 @@ def write_table(
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, (label, published) in rows.items():
         if name in found:
-            cells = _row(label, published, found[name], labels=has_labels)
+            mark = " †" if _e2e(found[name]) else ""
+            cells = _row(label + mark, published, found[name], labels=has_labels)
             lines.append("| " + " | ".join(cells) + " |")
     every = [run for runs in found.values() for run in runs]
     some = every[0]
@@ -61,6 +62,7 @@ def write_table(
     date = max(run["provenance"]["date"][:10] for run in every)
     machine = some["provenance"]["machine"]
     steps = _steps(found, rows)
+    loss = "".join(_loss(runs) for name, runs in found.items() if name in rows)
     lines += [
         "",
         (
@@ -69,7 +71,7 @@ def write_table(
             "Published, of another feature network and other sizes: the order may be compared, "
             "the figures may not. Original data: as many images that models learn from. "
             "Spread: of features within a label, against that of the images compared with."
-            f"{_READ if has_labels else ''} Times on one core of {machine}. {steps}"
+            f"{_READ if has_labels else ''}{loss} Times on one core of {machine}. {steps}"
             f"Made by `{command}`, {date}, commit {', '.join(commits)}."
         ),
     ]
@@ -109,6 +111,31 @@ def _steps(found: dict[str, list[dict]], rows: dict[str, tuple[str, float | None
         if name in rows and "training" in runs[0]
     ]
     return f"Training steps: {', '.join(told)}. " if told else ""
+
+
+def _e2e(runs: list[dict]) -> dict:
+    """Model settings of an e2e SAE; empty for any other."""
+    settings = runs[0].get("run file", {}).get("model", {})
+    return settings if settings.get("name") == "e2e-sae" else {}
+
+
+def _loss(runs: list[dict]) -> str:
+    """In what the loss of our e2e SAE is not the paper's, in words."""
+    model = _e2e(runs)
+    if not model:
+        return ""
+    joined = runs[0]["run file"]["data"]["conditions"] and model["condition_weight"] != 1
+    every = {
+        f"energy score of codes (weight {model['energy_weight']:g})": model["energy_weight"],
+        f"energy score of region sums (weight {model['region_weight']:g})": model[
+            "region_weight"
+        ],
+        "codes normalised in a batch": model["codes"] == "normalised",
+        f"noise of {model['code_noise']:g} on codes": model["code_noise"],
+        f"conditions of weight {model['condition_weight']:g} in the cost of transport": joined,
+    }
+    ours = [what for what, holds in every.items() if holds]
+    return f" † Not the loss of the paper: {', '.join(ours)}." if ours else ""
 
 
 def _with_spread(values: list[float], errors: list[float]) -> str:

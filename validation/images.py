@@ -8,17 +8,22 @@
 and DCGAN, three seeds each, and the original data: one JSON a run in validation/results/mnist/,
 so that an interrupted study goes on, then docs/tables/mnist.md and two pictures in
 docs/figures/. FID is that of the network mnist-v1 between 10,000 images and the 10,000 test
-digits; nothing else ever sees a test digit.
+digits; nothing else ever sees a test digit. With ``--steps``, for a first try, or with other
+digits than MNIST's, all of it stays in the folder of ``--work``.
 
 ``celeba`` takes a folder with aligned face pictures of 64 x 64 pixels and any feature network
 as ONNX file (see docs/images.md), and leaves everything in DIR: shower files, models, one JSON
-a run, celeba.md and a picture. At most 10,000 faces are held out for the comparison.
+a run, celeba.md and a picture; those of ``--steps N`` in a folder of their own. At most 10,000
+faces are held out for the comparison.
+
+What is there is not made again if it is of the same settings and images.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -49,18 +54,68 @@ CELEBA = {
 MNIST_COMMAND = "python validation/images.py mnist ../shared/mnist"
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where a study of digits writes.
+
+    Attributes:
+        results: Folder of the JSON files.
+        table: Its table.
+        classes: Picture of generated digits.
+        interpolations: Picture of interpolations.
+        command: That makes it.
+    """
+
+    results: Path
+    table: Path
+    classes: Path
+    interpolations: Path
+    command: str
+
+    @classmethod
+    def committed(cls) -> Places:
+        """Those of the repository."""
+        return cls(RESULTS, TABLE, CLASSES, INTERPOLATIONS, MNIST_COMMAND)
+
+    @classmethod
+    def inside(cls, work: Path, options: argparse.Namespace) -> Places:
+        """Those of a try, or of other digits."""
+        return cls(
+            work / "results",
+            work / "mnist.md",
+            work / "mnist-classes.png",
+            work / "mnist-interpolations.png",
+            "python validation/images.py mnist FOLDER" + steps_of(options),
+        )
+
+
+def steps_of(options: argparse.Namespace) -> str:
+    """How the number of steps was given."""
+    return f" --steps {options.steps}" if options.steps else ""
+
+
+def work_of(options: argparse.Namespace) -> Path:
+    """Folder of models; those of other numbers of steps have one of their own."""
+    work: Path = options.work
+    return work / f"{options.steps}-steps" if options.steps else work
+
+
 def mnist(options: argparse.Namespace) -> None:
     """The table of digits, and its pictures."""
     from image_pictures import draw_classes, draw_interpolations
-    from image_samples import digit_files
+    from image_samples import are_mnist, checksums, digit_files
     from image_study import Study
     from image_tables import write_table
 
     from caloforge.data import read_showers
     from caloforge.metrics.multivariate.feature_networks import network_of
 
+    work = work_of(options)
+    places = Places.inside(work, options) if options.steps else Places.committed()
     if not options.table:
         files = digit_files(options.folder, options.work)
+        if not are_mnist(files):
+            places = Places.inside(work, options)
         test = read_showers(files["test"])
         network = network_of(test.geometry)
         study = Study(
@@ -69,30 +124,37 @@ def mnist(options: argparse.Namespace) -> None:
             features=network.features,
             network=network.name,
             classes=network.classes,
-            work=options.work,
-            results=RESULTS,
+            work=work,
+            results=places.results,
+            images=checksums(files),
         )
         measure(study, MNIST, options)
         models = {name: MNIST[name][0] for name in MNIST if name != ORIGINAL}
         if all(study.bundle(name, SEEDS[0]).is_dir() for name in models):
-            draw_classes(study, models, SEEDS[0], CLASSES)
-            draw_interpolations(study, models, SEEDS[0], INTERPOLATIONS)
-    write_table(RESULTS, TABLE, MNIST, command=MNIST_COMMAND, of="test digits")
-    print(TABLE.read_text())
+            draw_classes(study, models, SEEDS[0], places.classes)
+            draw_interpolations(study, models, SEEDS[0], places.interpolations)
+    write_table(
+        places.results,
+        places.table,
+        MNIST,
+        command=places.command,
+        of="test digits",
+    )
+    print(places.table.read_text())
 
 
 def celeba(options: argparse.Namespace) -> None:
     """The table of faces, from the user's pictures and with the user's network."""
     from image_pictures import draw_faces
-    from image_samples import face_files
+    from image_samples import checksums, face_files
     from image_study import Study
     from image_tables import write_table
 
     from caloforge.data import read_showers
     from caloforge.metrics.multivariate.onnx_features import onnx_features
 
-    work = options.work
-    files = face_files(options.folder, work)
+    work = work_of(options)
+    files = face_files(options.folder, options.work)
     test = read_showers(files["test"])
     study = Study(
         train_file=files["train"].resolve(),
@@ -102,12 +164,13 @@ def celeba(options: argparse.Namespace) -> None:
         classes=None,
         work=work,
         results=work / "results",
+        images=checksums(files),
     )
     study.features(test.showers[:2])  # a network that does not fit is refused before hours pass
     measure(study, CELEBA, options)
     names = {name: CELEBA[name][0] for name in options.only or CELEBA if name != ORIGINAL}
     draw_faces(study, names, SEEDS[0], work / "faces.png")
-    command = "python validation/images.py celeba FOLDER --network NET.onnx"
+    command = "python validation/images.py celeba FOLDER --network NET.onnx" + steps_of(options)
     write_table(study.results, work / "celeba.md", CELEBA, command=command, of="held-out faces")
     print((work / "celeba.md").read_text())
 
@@ -115,7 +178,7 @@ def celeba(options: argparse.Namespace) -> None:
 def measure(study, rows: dict, options: argparse.Namespace) -> None:
     """Run what has no JSON yet."""
     import torch
-    from image_study import measure_original, measure_run
+    from image_study import finished, measure_original, measure_run
 
     torch.set_num_threads(1)
     study.results.mkdir(parents=True, exist_ok=True)
@@ -124,7 +187,7 @@ def measure(study, rows: dict, options: argparse.Namespace) -> None:
     for seed in range(options.seeds):
         for name in options.only or rows:
             path = study.result(name, seed)
-            if path.exists():
+            if finished(study, name, seed, settings):
                 continue
             if name == ORIGINAL:
                 found = measure_original(study, seed)

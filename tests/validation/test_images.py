@@ -168,32 +168,45 @@ def test_digits_from_idx_files_to_table_and_pictures(tmp_path, monkeypatch, caps
         monkeypatch.setattr(images, name, place)
     arguments = (source, "--work", tmp_path / "work", "--steps", 2, "--seeds", 1)
     call(monkeypatch, "mnist", *arguments)
-    table = places["TABLE"].read_text()
-    for name in ("cond VAE", "cond WAE", "cond e2e SAE", "cond DCGAN", "original data"):
+    # A try never touches what is committed.
+    assert not any(place.exists() for place in places.values())
+    tried = tmp_path / "work" / "2-steps"
+    table = (tried / "mnist.md").read_text()
+    for name in ("cond VAE", "cond WAE", "cond e2e SAE †", "cond DCGAN", "original data"):
         assert f"| {name} | 1 |" in table
+    assert "† Not the loss of the paper: energy score of codes (weight 10), codes norm" in table
+    assert "conditions of weight 50 in the cost of transport." in table
+    assert "`python validation/images.py mnist FOLDER --steps 2`" in table
     assert "60 images against 60 test digits, features: 84 of mnist-v1" in table
     assert "cond e2e SAE 2" in table
-    for picture in ("CLASSES", "INTERPOLATIONS"):
-        assert least_side(places[picture]) > 100
-    found = json.loads((places["RESULTS"] / "mnist-vae-0.json").read_text())
+    for picture in ("classes", "interpolations"):
+        assert least_side(tried / f"mnist-{picture}.png") > 100
+    found = json.loads((tried / "results" / "mnist-vae-0.json").read_text())
     assert found["run file"]["train"]["steps"] == 2
     assert found["training core-seconds"] > 0
     assert set(found["by label"]) == set("0123456789")
 
     # What is there is not made again: neither runs with a JSON, nor models without one.
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.toml")}
-    (places["RESULTS"] / "mnist-vae-0.json").unlink()
+    (tried / "results" / "mnist-vae-0.json").unlink()
     call(monkeypatch, "mnist", *arguments)
-    again = json.loads((places["RESULTS"] / "mnist-vae-0.json").read_text())
+    again = json.loads((tried / "results" / "mnist-vae-0.json").read_text())
     assert again["fid"] == found["fid"]
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
     capsys.readouterr()
-    call(monkeypatch, "mnist", "--table")
+    call(monkeypatch, "mnist", "--table", "--steps", 2, "--work", tmp_path / "work")
     assert "| cond VAE | 1 |" in capsys.readouterr().out
+
+    # Other digits are not taken for these.
+    write_idx(source, "t10k", 60, seed=3)
+    with pytest.raises(SystemExit, match=r"mnist-test.h5: was not made of what is in .*/idx"):
+        call(monkeypatch, "mnist", *arguments)
 
 
 def test_faces_from_pictures_and_a_network_of_the_user(tmp_path, monkeypatch) -> None:
+    from image_samples import face_files
+
     draw_faces(tmp_path / "faces", 40)
     work = tmp_path / "work"
     call(
@@ -211,10 +224,15 @@ def test_faces_from_pictures_and_a_network_of_the_user(tmp_path, monkeypatch) ->
         "faces-e2e-sae",
         "original data",
     )
+    draw_faces(tmp_path / "others", 39)
+    with pytest.raises(SystemExit, match=r"faces.h5: was not made of what is in .*others"):
+        face_files(tmp_path / "others", work)
+    work = work / "1-steps"
     table = (work / "celeba.md").read_text()
+    assert "--network NET.onnx --steps 1`" in table
     assert "| VAE | 1 |" in table
     assert "| 55 |" in table
-    assert "| e2e SAE | 1 |" in table
+    assert "| e2e SAE † | 1 |" in table
     assert "8 images against 8 held-out faces, features: 10 of sums.onnx" in table
     assert "read as wanted" not in table
     figures = {
@@ -224,6 +242,101 @@ def test_faces_from_pictures_and_a_network_of_the_user(tmp_path, monkeypatch) ->
     assert figures["original-data-0"] < figures["faces-vae-0"]
     assert least_side(work / "faces.png") > 100
     assert "faces" not in " ".join(str(p) for p in (VALIDATION / "results").iterdir())
+
+
+@pytest.fixture
+def study(tmp_path) -> object:
+    """A study without images: what is there decides what is made."""
+    from image_study import Study
+
+    none = np.zeros
+    images = {"train": "abc", "test": "def"}
+    results = tmp_path / "results"
+    results.mkdir()
+    return Study(
+        tmp_path / "train.h5", none, none, "a network", none, tmp_path, results, images
+    )
+
+
+def test_results_of_other_settings_or_images_are_not_taken(study) -> None:
+    from image_study import finished, wanted_run
+
+    def write(**changes: object) -> None:
+        run = wanted_run(study, "mnist-vae", 0, ("train.steps=2",)).as_dict()
+        run["data"]["train"] = "/elsewhere/train.h5"
+        found = {"features": "3 of a network", "images": study.images, "run file": run}
+        study.result("mnist-vae", 0).write_text(json.dumps(found | changes))
+
+    tried, whole = ("train.steps=2",), ()
+    assert not finished(study, "mnist-vae", 0, tried)
+    write()
+    assert finished(study, "mnist-vae", 0, tried)
+    assert not finished(study, "mnist-vae", 0, whole)
+    assert not finished(study, "mnist-vae", 0, (*tried, "model.latent_dim=3"))
+    write(images={"train": "abc", "test": "other"})
+    assert not finished(study, "mnist-vae", 0, tried)
+    write(features="3 of another network")
+    assert not finished(study, "mnist-vae", 0, tried)
+    write(**{"run file": {"model": {"name": "of-another-version"}}})
+    assert not finished(study, "mnist-vae", 0, tried)
+
+
+def test_models_of_other_settings_or_images_are_trained_anew(study, monkeypatch) -> None:
+    from image_study import trained
+
+    import caloforge.training.bundle
+    import caloforge.training.run
+
+    made = []
+
+    def train(run, folder: Path, *, force: bool) -> None:
+        assert force
+        made.append(run)
+        (folder / "bundle").mkdir(parents=True, exist_ok=True)
+        (folder / "bundle" / "bundle.json").write_text(json.dumps({"run": run.as_dict()}))
+        manifest = {"data": {"sha256": study.images["train"]}}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    def read_table(folder: Path) -> dict:
+        return json.loads((folder / "bundle.json").read_text())
+
+    monkeypatch.setattr(caloforge.training.run, "train", train)
+    monkeypatch.setattr(caloforge.training.bundle, "read_table", read_table)
+    tried, whole = ("train.steps=2",), ()
+    for settings, expected in ((tried, 1), (tried, 1), (whole, 2), (whole, 2)):
+        trained(study, "mnist-vae", 0, settings)
+        assert len(made) == expected
+    study.images["train"] = "other"
+    trained(study, "mnist-vae", 0, whole)
+    assert len(made) == 3
+
+
+def test_a_damaged_file_does_not_hide_the_good_one_beside_it(tmp_path, monkeypatch) -> None:
+    import gzip
+    import hashlib
+
+    from image_samples import one_of
+
+    from caloforge.formats.images import idx_sets
+
+    write_idx(tmp_path, "train", 20, seed=1)
+    plain = tmp_path / "train-images-idx3-ubyte"
+    packed = tmp_path / f"{plain.name}.gz"
+    content = plain.read_bytes()
+    packed.write_bytes(gzip.compress(content))
+    assert one_of(tmp_path, "train-images") == plain
+    plain.write_bytes(content[:-5])
+    assert one_of(tmp_path, "train-images") == packed
+    plain.write_bytes(content[:-1] + b"x")
+    with pytest.raises(SystemExit, match="with other contents, expected one"):
+        one_of(tmp_path, "train-images")
+    known = {hashlib.sha256(content).hexdigest(): idx_sets.MNIST[0]}
+    monkeypatch.setattr(idx_sets, "CANONICAL", known)
+    assert one_of(tmp_path, "train-images") == packed
+    packed.unlink()
+    plain.write_bytes(content[:-5])
+    with pytest.raises(SystemExit, match="cut off"):
+        one_of(tmp_path, "train-images")
 
 
 def test_the_table_of_the_docs_is_that_of_the_results(tmp_path) -> None:
@@ -248,6 +361,14 @@ def test_no_folder_and_no_digits_are_told(tmp_path, monkeypatch, capsys) -> None
     assert "found no folder of images" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="found no file train-images-idx"):
         call(monkeypatch, "mnist", tmp_path, "--work", tmp_path / "work")
+
+
+@pytest.mark.parametrize("name", ["faces-wae", "faces-bigwae"])
+def test_the_wae_of_faces_learns_as_its_paper_says(name: str) -> None:
+    run = load_run(name)
+    found = (run.train.optimizer, run.train.learning_rate, run.train.beta1)
+    assert found == ("adam", 1e-3, 0.5)
+    assert (run.model.latent_dim, run.model.prior_weight, run.train.epochs) == (64, 100, 55)
 
 
 @pytest.mark.parametrize("name", [n for n in run_names() if n.startswith("faces-")])
