@@ -31,6 +31,7 @@ class Row:
         settings: What makes it small, or a variant; widths of networks come by themselves.
         steps: Steps that it needs for what it learns from the toys.
         noisy_encoder: Whether its codes have noise by default.
+        fluctuates: Whether it learns how showers of a condition differ.
         cells: Cell heads that it refuses, and what is taken instead.
     """
 
@@ -38,6 +39,7 @@ class Row:
     settings: dict[str, Any]
     steps: int = 250
     noisy_encoder: bool = False
+    fluctuates: bool = True
     cells: tuple[tuple[str, str], ...] = ()
 
 
@@ -48,16 +50,21 @@ JUDGED = (("negative-binomial", "poisson"),)
 ROWS = {
     "e2e-sae": Row("e2e-sae", CODED | NOISED, noisy_encoder=True),
     "e2e-sae-paper": Row(
-        "e2e-sae", CODED | NOISED | PAPER | {"codes": "relu", "conditioned": False}, steps=400
+        "e2e-sae",
+        CODED | NOISED | PAPER | {"codes": "relu", "conditioned": False, "epsilon": 0.1},
+        steps=400,
     ),
     "vae": Row("vae", CODED, noisy_encoder=True),
-    "wae": Row("wae", CODED),
+    "wae": Row("wae", CODED | {"condition_weight": 1.0, "prior_weight": 30.0}),
+    "wae-h": Row("wae", CODED | {"prior": "sphere"}),
     "swae": Row("swae", CODED),
+    "swae-h": Row("swae", CODED | {"prior": "sphere"}),
     "cwae": Row("cwae", CODED),
-    "sae": Row("sae", CODED),
+    "cwae-2": Row("cwae", {"latent_dim": 2}),
+    "sae": Row("sae", CODED | {"condition_weight": 1.0}),
     "sae-h": Row("sae", CODED | {"prior": "sphere"}),
-    "dcgan": Row("dcgan", {"noise_dim": 3}, steps=600, cells=JUDGED),
-    "regression": Row("regression", {}),
+    "dcgan": Row("dcgan", {"noise_dim": 3}, steps=800, cells=JUDGED),
+    "regression": Row("regression", {}, fluctuates=False),
 }
 WIDTHS = {
     "mlp": {"encoder": (16,), "decoder": (16,), "generator": (16,), "discriminator": (16,)},

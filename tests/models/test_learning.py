@@ -13,7 +13,7 @@ from caloforge.data import Particles
 
 
 def trained(name, showers):
-    """A model after enough steps on few showers, and the mean of many that it makes."""
+    """What a model makes after enough steps on few showers, ``(20, shower, cell)``."""
     row = ROWS[name]
     model = showers.build(config_of(name, cells="poisson"))
     optimizers = [torch.optim.Adam(list(p.parameters()), lr=3e-3) for p in model.phases()]
@@ -26,7 +26,7 @@ def trained(name, showers):
             model.sample(showers.batch.conditions, showers.noise(model.noise_dim, seed))
             for seed in range(20)
         ]
-    return torch.stack(made).mean(dim=0)
+    return torch.stack(made)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,13 @@ def shares(geometry):
 
 def test_showers_follow_the_energy(name, toy, toy_grid) -> None:
     showers, energy = toy(("log_energy",))
-    made = trained(name, showers)
+    several = trained(name, showers)
+    # Draws of one condition differ as showers do: by a fifth, where noise is not dead.
+    sums = several.sum(dim=2)
+    spread = float((sums.std(dim=0) / sums.mean(dim=0)).mean())
+    low, high = (0.12, 0.3) if ROWS[name].fluctuates else (0.0, 0.01)
+    assert low <= spread < high
+    made = several.mean(dim=0)
     response = made.sum(dim=1)
     assert float(torch.corrcoef(torch.stack((response, energy)).log())[0, 1]) > 0.9
     for half in (slice(0, 32), slice(32, 64)):
@@ -70,7 +76,7 @@ def test_showers_follow_the_energy(name, toy, toy_grid) -> None:
 
 def test_without_a_condition_showers_are_those_of_all_particles(name, toy, toy_grid) -> None:
     showers, energy = toy(())
-    made = trained(name, showers)
+    made = trained(name, showers).mean(dim=0)
     response = made.sum(dim=1)
     # Every particle gets the same law: that of the whole sample, not of its energy.
     if ROWS[name].model == "regression":
