@@ -161,7 +161,8 @@ def test_a_column_may_not_hide_a_feature(toy_grid):
 
 def test_catalogue_is_what_can_be_fitted(toy_grid):
     for name, numbers, unit, description in catalogue():
-        fitted = ConditionSet.fit((name,), one(), toy_grid)
+        labels = {"label": 3.0} if name == "label" else {}
+        fitted = ConditionSet.fit((name,), one(**labels), toy_grid)
         assert fitted.dim == (1 if numbers is None else numbers)
         assert {feature.unit for feature in fitted.features} == {unit}
         assert description

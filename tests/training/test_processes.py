@@ -30,7 +30,7 @@ from caloforge.config import run_from_tables
 from caloforge.training import module
 from caloforge.training.run import train
 torch.set_num_threads(1)
-module.OPTIMIZERS["adamw"] = lambda p, lr, weight_decay: torch.optim.SGD(p, lr=lr)
+module.OPTIMIZERS["adamw"] = lambda p, lr, **kept: torch.optim.SGD(p, lr=lr)
 tables, folder = json.load(open(sys.argv[1])), sys.argv[2]
 for name, table in tables.items():
     run = run_from_tables(table, source=name)
@@ -103,9 +103,9 @@ def test_two_processes_make_the_steps_of_one(tmp_path, toy_grid, toy_sample) -> 
                 text=True,
             )
             started.append(process)
-    for process in started:
-        _, printed = process.communicate(timeout=300)
-        assert process.returncode == 0, printed
+    ends = [(process.communicate(timeout=300)[1], process.returncode) for process in started]
+    for printed, code in ends:
+        assert code == 0, printed
     for name in tables:
         one, two = (
             read_checkpoint(tmp_path / f"of-{n}" / name / "checkpoint" / "last.ckpt")
