@@ -20,7 +20,7 @@ def test_the_bandwidth_is_in_standard_deviations_of_the_prior(dim, bandwidth) ->
         if name == "sphere":
             codes, prior = normalize(codes, dim=1), normalize(prior, dim=1)
         config = WAEConfig(latent_dim=dim, prior=name, bandwidth=bandwidth)
-        found = config.distance()(codes, prior, none, rng)
+        found = config.distance(codes, prior, none, rng)
         deviation = 1.0 if name == "normal" else dim**-0.5
         torch.testing.assert_close(found, mmd(codes, prior, bandwidth=bandwidth * deviation))
 
@@ -33,7 +33,7 @@ def test_scales_fit_the_sphere() -> None:
         here = torch.eye(dim)[:1].expand(2, dim)
         # Points on two axes: squared distance 2, so that the kernel of scale s is s / (s + 1).
         there = torch.eye(dim)[1:2].expand(2, dim)
-        found = WAEConfig(latent_dim=dim, prior="sphere").distance()(here, there, none, rng)
+        found = WAEConfig(latent_dim=dim, prior="sphere").distance(here, there, none, rng)
         scales = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
         expected = 2 * sum(1 - s / (s + 1) for s in scales)
         assert float(found) == pytest.approx(expected, rel=1e-5)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from caloforge.models.prior_autoencoder import CodeDistance
-
 # Keeps the logarithm finite; distances of a thousand points are above it.
 _TINY = 1e-6
 
@@ -40,24 +38,13 @@ class CWAEConfig(PriorAutoencoderConfig):
             )
             raise ConfigError(msg)
 
-    def distance(self) -> CodeDistance:
+    def distance(
+        self, codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
+    ) -> Tensor:
         """Logarithm of the squared Cramer-Wold distance."""
-
-        def measure(
-            codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
-        ) -> Tensor:
-            del rng
-            joined = self.joined(conditions)
-            if joined is None:
-                squared = cramer_wold_to_normal(codes)
-            else:
-                squared = cramer_wold(
-                    codes,
-                    prior,
-                    conditions_x=joined,
-                    conditions_y=joined,
-                    condition_weight=self.condition_weight,
-                )
-            return squared.clamp_min(0).add(_TINY).log()
-
-        return measure
+        del rng
+        joined = self.joined(conditions)
+        squared = (
+            cramer_wold(codes, prior, **joined) if joined else cramer_wold_to_normal(codes)
+        )
+        return squared.clamp_min(0).add(_TINY).log()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from caloforge.errors import ConfigError
 from caloforge.losses.energy import energy_score
 from caloforge.losses.sinkhorn import sinkhorn_divergence
+from caloforge.models.autoencoder import Autoencoder
 from caloforge.models.checks import check_choice, check_positive
 from caloforge.nn import (
     NoiseGenerator,
@@ -23,11 +24,9 @@ from caloforge.nn import (
     make_encoder,
     normal,
 )
-from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
+from caloforge.types import Objective, ShowerBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from caloforge.nn import CellHead, ShowerSpec
 
 CODES = ("free", "relu", "normalised")
@@ -59,7 +58,7 @@ class PriorMatch:
     code_noise: float
 
 
-class E2ESinkhornAutoencoder(nn.Module):
+class E2ESinkhornAutoencoder(Autoencoder):
     r"""Autoencoder whose latent prior is learned, conditionally, by a noise generator.
 
     The encoder maps a shower to a code :math:`z`. The noise generator maps noise and the
@@ -154,25 +153,12 @@ class E2ESinkhornAutoencoder(nn.Module):
         codes: Tensor = self.prior_activation(self.noise_generator(noise, conditions))
         return codes
 
-    def decode(self, codes: Tensor, conditions: Tensor) -> Tensor:
-        """Cells, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
-        return self.cells(self._outputs(codes, conditions))
-
-    def _outputs(self, codes: Tensor, conditions: Tensor) -> Tensor:
+    def outputs(self, codes: Tensor, conditions: Tensor) -> Tensor:
         """Decoder outputs, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
-        outputs: Tensor = self.decoder(
-            torch.cat((codes, conditions), dim=1) if self.conditioned else codes
-        )
+        if self.conditioned:
+            return super().outputs(codes, conditions)
+        outputs: Tensor = self.decoder(codes)
         return outputs
-
-    @property
-    def cell_law(self) -> CellLaw:
-        """How counts are drawn."""
-        return self.cells.law()
-
-    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        """One shower per condition and normal noise, ``-> (batch, cell)``."""
-        return self.decode(self.sample_latent(conditions, noise), conditions)
 
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus the distance from encoded to generated codes."""
@@ -182,7 +168,7 @@ class E2ESinkhornAutoencoder(nn.Module):
         if match.code_noise > 0:
             blur = normal(n, self.latent_dim, rng, conditions)
         codes = self.encode(batch.showers, conditions, blur)
-        reconstruction = self.cells.loss(self._outputs(codes, conditions), batch)
+        reconstruction = self.cells.loss(self.outputs(codes, conditions), batch)
         total, terms = reconstruction, {"reconstruction": reconstruction.detach()}
         if not finite(reconstruction):
             return Objective(total, terms)  # for training to stop at; codes are no numbers
@@ -219,10 +205,6 @@ class E2ESinkhornAutoencoder(nn.Module):
             total = total + match.region_weight * score
             terms["region_score"] = score.detach()
         return Objective(total, terms)
-
-    def phases(self) -> Sequence[Phase]:
-        """Encoder, decoder and noise generator move together, in one update."""
-        return (Phase("autoencoder", self.parameters, self.objective),)
 
 
 @dataclass(frozen=True)

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
-import torch
-from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from caloforge.models.autoencoder import Autoencoder
 from caloforge.models.checks import check_choice, check_positive
 from caloforge.nn import cell_head, finite, gathered, make_decoder, make_encoder, normal
-from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
+from caloforge.types import Objective, ShowerBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import torch
+    from torch import Tensor, nn
 
     from caloforge.nn import CellHead, ShowerSpec
 
 PRIORS = ("normal", "sphere")
+
+
+class Joined(TypedDict, total=False):
+    """Arguments of a distance between clouds that conditions join."""
+
+    conditions_x: Tensor
+    conditions_y: Tensor
+    condition_weight: float
 
 
 class CodeDistance(Protocol):
@@ -41,7 +49,7 @@ class CodeDistance(Protocol):
         ...
 
 
-class PriorAutoencoder(nn.Module):
+class PriorAutoencoder(Autoencoder):
     r"""Autoencoder without randomness whose codes, as a cloud, are matched with a prior.
 
     .. math::
@@ -94,11 +102,6 @@ class PriorAutoencoder(nn.Module):
         self.noise_dim = self.latent_dim = latent_dim
         self.code_noise = code_noise
 
-    @property
-    def cell_law(self) -> CellLaw:
-        """How counts are drawn."""
-        return self.cells.law()
-
     def encode(
         self, showers: Tensor, conditions: Tensor, noise: Tensor | None = None
     ) -> Tensor:
@@ -116,14 +119,6 @@ class PriorAutoencoder(nn.Module):
         del conditions
         return normalize(noise, dim=1) if self.sphere else noise
 
-    def decode(self, codes: Tensor, conditions: Tensor) -> Tensor:
-        """Cells, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
-        return self.cells(self.decoder(torch.cat((codes, conditions), dim=1)))
-
-    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        """One shower per condition and normal noise, ``-> (batch, cell)``."""
-        return self.decode(self.sample_latent(conditions, noise), conditions)
-
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus the distance of the codes from the prior.
 
@@ -136,8 +131,7 @@ class PriorAutoencoder(nn.Module):
         codes = self.encode(batch.showers, batch.conditions)
         prior = self.sample_latent(batch.conditions, draws())
         seen = codes + self.code_noise * draws() if self.code_noise > 0 else codes
-        outputs = self.decoder(torch.cat((seen, batch.conditions), dim=1))
-        reconstruction = self.cells.loss(outputs, batch)
+        reconstruction = self.cells.loss(self.outputs(seen, batch.conditions), batch)
         if not finite(reconstruction):
             # For training to stop at; codes are no numbers.
             return Objective(reconstruction, {"reconstruction": reconstruction.detach()})
@@ -150,10 +144,6 @@ class PriorAutoencoder(nn.Module):
             total=reconstruction + self.weight * distance,
             terms={"reconstruction": reconstruction.detach(), "distance": distance.detach()},
         )
-
-    def phases(self) -> Sequence[Phase]:
-        """Encoder and decoder move together."""
-        return (Phase("autoencoder", self.parameters, self.objective),)
 
 
 @dataclass(frozen=True)
@@ -194,13 +184,21 @@ class PriorAutoencoderConfig:
         )
         check_choice("model.prior", self.prior, PRIORS)
 
-    def distance(self) -> CodeDistance:
-        """How codes are compared with the prior: what makes the model."""
+    def distance(
+        self, codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
+    ) -> Tensor:
+        """How codes are compared with the prior, a `CodeDistance`: what makes the model."""
         raise NotImplementedError
 
-    def joined(self, conditions: Tensor) -> Tensor | None:
-        """Conditions that join the codes, if any."""
-        return conditions if self.condition_weight > 0 and conditions.shape[1] else None
+    def joined(self, conditions: Tensor) -> Joined:
+        """Conditions that join both clouds, as arguments of a distance; none if unweighted."""
+        if self.condition_weight == 0 or conditions.shape[1] == 0:
+            return {}
+        return {
+            "conditions_x": conditions,
+            "conditions_y": conditions,
+            "condition_weight": self.condition_weight,
+        }
 
     def build(self, spec: ShowerSpec) -> PriorAutoencoder:
         """Make the untrained model."""
@@ -217,7 +215,7 @@ class PriorAutoencoderConfig:
                 bias=cells.bias(),
             ),
             cells,
-            self.distance(),
+            self.distance,
             weight=self.prior_weight,
             prior=self.prior,
             latent_dim=self.latent_dim,

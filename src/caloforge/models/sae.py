@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from caloforge.models.prior_autoencoder import CodeDistance
-
 
 @dataclass(frozen=True)
 class SAEConfig(PriorAutoencoderConfig):
@@ -38,23 +36,16 @@ class SAEConfig(PriorAutoencoderConfig):
         check_positive("model", epsilon=self.epsilon)
         check_positive("model", zero=True, sinkhorn_iterations=self.sinkhorn_iterations)
 
-    def distance(self) -> CodeDistance:
+    def distance(
+        self, codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
+    ) -> Tensor:
         """Debiased Sinkhorn divergence."""
-
-        def measure(
-            codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
-        ) -> Tensor:
-            del rng
-            joined = self.joined(conditions)
-            return sinkhorn_divergence(
-                codes,
-                prior,
-                epsilon=self.epsilon,
-                conditions_x=joined,
-                conditions_y=joined,
-                condition_weight=self.condition_weight,
-                tolerance=1e-2,
-                n_iterations=self.sinkhorn_iterations or None,
-            )
-
-        return measure
+        del rng
+        return sinkhorn_divergence(
+            codes,
+            prior,
+            epsilon=self.epsilon,
+            tolerance=1e-2,
+            n_iterations=self.sinkhorn_iterations or None,
+            **self.joined(conditions),
+        )

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from caloforge.models.prior_autoencoder import CodeDistance
-
 
 @dataclass(frozen=True)
 class SWAEConfig(PriorAutoencoderConfig):
@@ -35,21 +33,10 @@ class SWAEConfig(PriorAutoencoderConfig):
         super().__post_init__()
         check_positive("model", projections=self.projections)
 
-    def distance(self) -> CodeDistance:
+    def distance(
+        self, codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
+    ) -> Tensor:
         """Squared sliced Wasserstein distance."""
-
-        def measure(
-            codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
-        ) -> Tensor:
-            joined = self.joined(conditions)
-            return sliced_wasserstein(
-                codes,
-                prior,
-                rng,
-                n_projections=self.projections,
-                conditions_x=joined,
-                conditions_y=joined,
-                condition_weight=self.condition_weight,
-            )
-
-        return measure
+        return sliced_wasserstein(
+            codes, prior, rng, n_projections=self.projections, **self.joined(conditions)
+        )

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
 from caloforge.losses.divergence import gaussian_kl
+from caloforge.models.autoencoder import Autoencoder
 from caloforge.models.checks import check_positive
 from caloforge.nn import cell_head, make_decoder, make_encoder, normal
-from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
+from caloforge.types import Objective, ShowerBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import torch
+    from torch import Tensor, nn
 
     from caloforge.nn import CellHead, ShowerSpec
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 _LOG_VARIANCE = (-12.0, 6.0)
 
 
-class VariationalAutoencoder(nn.Module):
+class VariationalAutoencoder(Autoencoder):
     r"""Autoencoder with Gaussian codes that are held close to the standard normal.
 
     The encoder maps a shower and its condition :math:`c` to mean and variance of a Gaussian
@@ -62,11 +61,6 @@ class VariationalAutoencoder(nn.Module):
         self.noise_dim = self.latent_dim = latent_dim
         self.kl_weight = kl_weight
 
-    @property
-    def cell_law(self) -> CellLaw:
-        """How counts are drawn."""
-        return self.cells.law()
-
     def encode(
         self, showers: Tensor, conditions: Tensor, noise: Tensor | None = None
     ) -> Tensor:
@@ -79,14 +73,6 @@ class VariationalAutoencoder(nn.Module):
         del conditions
         return noise
 
-    def decode(self, codes: Tensor, conditions: Tensor) -> Tensor:
-        """Cells, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
-        return self.cells(self.decoder(torch.cat((codes, conditions), dim=1)))
-
-    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        """One shower per condition and noise, ``-> (batch, cell)``."""
-        return self.decode(self.sample_latent(conditions, noise), conditions)
-
     def _posterior(self, showers: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of the codes, ``(batch, latent)`` each."""
         encoded = self.encoder(self.cells.encoded(showers), conditions)
@@ -98,17 +84,12 @@ class VariationalAutoencoder(nn.Module):
         mean, log_variance = self._posterior(batch.showers, batch.conditions)
         noise = normal(len(mean), self.latent_dim, rng, mean)
         codes = mean + noise * (log_variance / 2).exp()
-        outputs = self.decoder(torch.cat((codes, batch.conditions), dim=1))
-        reconstruction = self.cells.loss(outputs, batch)
+        reconstruction = self.cells.loss(self.outputs(codes, batch.conditions), batch)
         divergence = gaussian_kl(mean, log_variance)
         return Objective(
             total=reconstruction + self.kl_weight * divergence,
             terms={"reconstruction": reconstruction.detach(), "kl": divergence.detach()},
         )
-
-    def phases(self) -> Sequence[Phase]:
-        """Encoder and decoder move together."""
-        return (Phase("autoencoder", self.parameters, self.objective),)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from caloforge.models.prior_autoencoder import CodeDistance
-
 
 @dataclass(frozen=True)
 class WAEConfig(PriorAutoencoderConfig):
@@ -36,23 +34,13 @@ class WAEConfig(PriorAutoencoderConfig):
         super().__post_init__()
         check_positive("model", bandwidth=self.bandwidth)
 
-    def distance(self) -> CodeDistance:
+    def distance(
+        self, codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
+    ) -> Tensor:
         """Squared MMD."""
+        del rng
         # Two points of the unit sphere are 2 apart in the mean square, whatever its dimension.
         deviation = 1.0 if self.prior == "normal" else self.latent_dim**-0.5
-
-        def measure(
-            codes: Tensor, prior: Tensor, conditions: Tensor, rng: torch.Generator
-        ) -> Tensor:
-            del rng
-            joined = self.joined(conditions)
-            return mmd(
-                codes,
-                prior,
-                bandwidth=self.bandwidth * deviation,
-                conditions_x=joined,
-                conditions_y=joined,
-                condition_weight=self.condition_weight,
-            )
-
-        return measure
+        return mmd(
+            codes, prior, bandwidth=self.bandwidth * deviation, **self.joined(conditions)
+        )

@@ -1,0 +1,60 @@
+"""What all autoencoders have in common: codes are decoded with the condition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from caloforge.nn import CellHead
+
+
+class Autoencoder(nn.Module):
+    """Base of the models that generate by way of codes, in one phase of training.
+
+    A model sets `decoder` and `cells`, in an order of its own (checkpoints know it), and says
+    what its codes and its objective are.
+
+    Attributes:
+        decoder: ``(batch, latent + condition) -> (batch, cell)``.
+        cells: Meaning and loss of the decoder's outputs.
+    """
+
+    decoder: nn.Module
+    cells: CellHead
+
+    @property
+    def cell_law(self) -> CellLaw:
+        """How counts are drawn."""
+        return self.cells.law()
+
+    def sample_latent(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Generated codes, ``(batch, condition), (batch, noise) -> (batch, latent)``."""
+        raise NotImplementedError
+
+    def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
+        """What training minimises."""
+        raise NotImplementedError
+
+    def outputs(self, codes: Tensor, conditions: Tensor) -> Tensor:
+        """Decoder outputs, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
+        outputs: Tensor = self.decoder(torch.cat((codes, conditions), dim=1))
+        return outputs
+
+    def decode(self, codes: Tensor, conditions: Tensor) -> Tensor:
+        """Cells, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
+        return self.cells(self.outputs(codes, conditions))
+
+    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """One shower per condition and normal noise, ``-> (batch, cell)``."""
+        return self.decode(self.sample_latent(conditions, noise), conditions)
+
+    def phases(self) -> Sequence[Phase]:
+        """All parts move together, in one update."""
+        return (Phase("autoencoder", self.parameters, self.objective),)
