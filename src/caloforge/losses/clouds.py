@@ -121,3 +121,9 @@ def join_conditions(
             raise DataFormatError(msg)
         joined.append(torch.cat((cloud, math.sqrt(weight) * conditions), dim=1))
     return joined[0], joined[1]
+
+
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Squared distances of all pairs, ``(n, d), (m, d) -> (n, m)``, by norms and products."""
+    squares = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)[None]
+    return (squares - 2 * x @ y.T).clamp_min(0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import DataFormatError
-from .clouds import check_clouds, join_conditions
+from .clouds import check_clouds, join_conditions, squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ def cramer_wold_to_normal(x: Tensor) -> Tensor:
     _check_dimension("cramer_wold_to_normal", x)
     n, dim = x.shape
     gamma = silverman(n)
-    within = kernel(_squared(x, x) / (4 * gamma), dim).mean() / math.sqrt(gamma)
+    within = kernel(squared_distances(x, x) / (4 * gamma), dim).mean() / math.sqrt(gamma)
     across = kernel(x.square().sum(dim=1) / (2 + 4 * gamma), dim).mean()
     constant = 1 / math.sqrt(1 + gamma)
     total = within + constant - 2 / math.sqrt(gamma + 0.5) * across
@@ -92,7 +92,8 @@ def cramer_wold(
     _check_dimension("cramer_wold", x)
     gamma, dim = silverman(min(len(x), len(y))), x.shape[1]
     within, other, across = (
-        kernel(_squared(a, b) / (4 * gamma), dim).mean() for a, b in ((x, x), (y, y), (x, y))
+        kernel(squared_distances(a, b) / (4 * gamma), dim).mean()
+        for a, b in ((x, x), (y, y), (x, y))
     )
     return (within + other - 2 * across) / (2 * math.sqrt(math.pi * gamma))
 
@@ -126,8 +127,3 @@ def _check_dimension(where: str, x: Tensor) -> None:
             "line by their one-dimensional Wasserstein distance"
         )
         raise DataFormatError(msg)
-
-
-def _squared(x: Tensor, y: Tensor) -> Tensor:
-    squares = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)[None]
-    return torch.clamp_min(squares - 2 * x @ y.T, 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import DataFormatError
-from .clouds import check_clouds, check_positive, join_conditions
+from .clouds import check_clouds, check_positive, join_conditions, squared_distances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,12 +77,9 @@ def mmd(
 
 def _squared(x: Tensor, y: Tensor) -> Tensor:
     """Squared distances ``(n, m)``; from differences, as cancellation would blur near pairs."""
-    return (x[:, None] - y[None]).square().sum(dim=2) if x.shape[1] < 4 else _expanded(x, y)
-
-
-def _expanded(x: Tensor, y: Tensor) -> Tensor:
-    squares = x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)[None]
-    return (squares - 2 * x @ y.T).clamp_min(0)
+    if x.shape[1] < 4:
+        return (x[:, None] - y[None]).square().sum(dim=2)
+    return squared_distances(x, y)
 
 
 def _kernel(squared: Tensor, widths: Sequence[float]) -> Tensor:

@@ -18,14 +18,13 @@ from caloforge.nn import (
     normal,
     untouched_statistics,
 )
+from caloforge.nn.coders import NETWORKS
 from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from caloforge.nn import CellHead, ShowerSpec
-
-NETWORKS = ("mlp", "conv", "upsampling")
 
 
 class DCGAN(nn.Module):

@@ -12,13 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def _shrunk(size: int, times: int) -> int:
-    """Cells along one axis after ``times`` convolutions of kernel 4, stride 2, padding 1."""
-    for _ in range(times):
-        size = size // 2
-    return size
-
-
 class ConvEncoder(nn.Module):
     """Convolutions that halve the grid, then a linear layer on all that is left.
 
@@ -50,7 +43,7 @@ class ConvEncoder(nn.Module):
                 nn.LeakyReLU(0.2),
             ]
         self.convolutions = nn.Sequential(*layers)
-        left = [_shrunk(n, len(channels)) for n in grid]
+        left = [size >> len(channels) for size in grid]
         self.linear = nn.Linear(channels[-1] * left[0] * left[1] + condition_dim, outputs)
 
     def forward(self, showers: Tensor, conditions: Tensor | None = None) -> Tensor:
@@ -62,7 +55,44 @@ class ConvEncoder(nn.Module):
         return y
 
 
-class ConvDecoder(nn.Module):
+class GridDecoder(nn.Module):
+    """A dense layer to a small grid, then convolutions that a decoder of its own sets.
+
+    Arguments:
+        inputs: Length of the code, conditions included.
+        hidden: Units of a first dense layer.
+        channels: Channels of the small grid.
+        start: Cells of the small grid along x and y.
+        grid: Cells along x and y; what is too much is cut at the high edges.
+    """
+
+    convolutions: nn.Module
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        channels: int,
+        start: tuple[int, int],
+        grid: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.grid = grid
+        self.start = channels, *start
+        self.dense = nn.Sequential(
+            nn.Linear(inputs, hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, channels * start[0] * start[1]),
+            nn.LeakyReLU(0.2),
+        )
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Map ``(batch, inputs)`` to ``(batch, cell)``."""
+        cells: Tensor = self.convolutions(self.dense(codes).reshape(-1, *self.start))
+        return cells[:, :, : self.grid[0], : self.grid[1]].flatten(1)
+
+
+class ConvDecoder(GridDecoder):
     """A dense layer, then transposed convolutions that double the grid.
 
     Arguments:
@@ -81,16 +111,8 @@ class ConvDecoder(nn.Module):
         grid: tuple[int, int],
         planes: int = 1,
     ) -> None:
-        super().__init__()
-        self.grid = grid
-        self.start = tuple(-(-n // 2 ** len(channels)) for n in grid)
-        self.channels = channels[0]
-        self.dense = nn.Sequential(
-            nn.Linear(inputs, hidden),
-            nn.LeakyReLU(0.2),
-            nn.Linear(hidden, channels[0] * self.start[0] * self.start[1]),
-            nn.LeakyReLU(0.2),
-        )
+        nx, ny = (-(-n // 2 ** len(channels)) for n in grid)
+        super().__init__(inputs, hidden, channels[0], (nx, ny), grid)
         layers: list[nn.Module] = []
         for inside, outside in pairwise((*channels, planes)):
             layers += [
@@ -99,9 +121,3 @@ class ConvDecoder(nn.Module):
                 nn.LeakyReLU(0.2),
             ]
         self.convolutions = nn.Sequential(*layers[:-2])
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Map ``(batch, inputs)`` to ``(batch, cell)``."""
-        start = self.dense(codes).reshape(-1, self.channels, *self.start)
-        cells: Tensor = self.convolutions(start)
-        return cells[:, :, : self.grid[0], : self.grid[1]].flatten(1)

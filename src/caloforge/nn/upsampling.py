@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import nn
+
+from caloforge.nn.conv import GridDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,7 @@ def start_size(cells: int, stages: int) -> int:
     return cells
 
 
-class UpsamplingDecoder(nn.Module):
+class UpsamplingDecoder(GridDecoder):
     """A dense layer, then stages of nearest-neighbour upsampling and convolution.
 
     Each stage doubles the grid and convolves with kernel 3 without padding, batch normalisation
@@ -45,17 +47,8 @@ class UpsamplingDecoder(nn.Module):
         grid: tuple[int, int],
         planes: int = 1,
     ) -> None:
-        super().__init__()
-        self.grid = grid
-        stages = len(channels) - 1
-        self.start = tuple(start_size(n, stages) for n in grid)
-        self.channels = channels[0]
-        self.dense = nn.Sequential(
-            nn.Linear(inputs, hidden),
-            nn.LeakyReLU(0.2),
-            nn.Linear(hidden, channels[0] * self.start[0] * self.start[1]),
-            nn.LeakyReLU(0.2),
-        )
+        nx, ny = (start_size(n, len(channels) - 1) for n in grid)
+        super().__init__(inputs, hidden, channels[0], (nx, ny), grid)
         layers: list[nn.Module] = []
         for inside, outside in pairwise(channels):
             layers += [
@@ -67,9 +60,3 @@ class UpsamplingDecoder(nn.Module):
         self.convolutions = nn.Sequential(
             *layers, nn.Conv2d(channels[-1], planes, kernel_size=3)
         )
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Map ``(batch, inputs)`` to ``(batch, cell)``."""
-        start = self.dense(codes).reshape(-1, self.channels, *self.start)
-        cells: Tensor = self.convolutions(start)
-        return cells[:, :, : self.grid[0], : self.grid[1]].flatten(1)

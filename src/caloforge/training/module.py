@@ -83,14 +83,15 @@ class PhaseTraining(LightningModule):
         self.workers = workers
         self.train_data = train
         self.validation_data = ValidationSet(validation, frame, config.batch_size)
-        size = self._stream(0).batch_size
+        stream = self._stream(0)
+        size = stream.batch_size
         if size % config.devices:
             msg = (
                 f"train.devices: found {config.devices} for batches of {size} showers, "
                 "expected equal shares; choose a train.batch_size that they divide"
             )
             raise ConfigError(msg)
-        per_epoch = self._stream(0).steps_per_epoch / config.accumulate
+        per_epoch = stream.steps_per_epoch / config.accumulate
         self.total_steps = config.steps or max(1, round(config.epochs * per_epoch))
         self.round_steps = min(
             config.validate_every or max(1, round(per_epoch)), self.total_steps
