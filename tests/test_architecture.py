@@ -17,6 +17,7 @@ ORDER = {
     "types": 0,
     "toml_tables": 1,
     "output": 1,
+    "child_process": 1,
     "geometry": 1,
     "data": 2,
     "events": 3,
@@ -32,6 +33,7 @@ ORDER = {
     "report": 11,
     "explain": 12,
     "inspection": 12,
+    "tuning": 12,
     "demo": 13,
     "cli": 14,
 }

@@ -133,6 +133,34 @@ def new_folder(path: str | Path, *, force: bool) -> Path:
     return folder
 
 
+def locked_file(path: Path) -> int:
+    """Open or create a file that no other run has open; return its descriptor.
+
+    Raises:
+        OutputError: If another run has, or it cannot be opened.
+    """
+    while True:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            msg = f"{path}: cannot be written ({reason}); choose another place"
+            raise OutputError(msg) from error
+        try:
+            _lock(fd)
+        except BlockingIOError as error:
+            os.close(fd)
+            msg = f"{path}: another run is writing it; wait for its end, or give another name"
+            raise OutputError(msg) from error
+        # The run that had it may have removed it between our two calls.
+        try:
+            if os.path.samestat(os.fstat(fd), path.stat()):
+                return fd
+        except FileNotFoundError:
+            pass
+        os.close(fd)
+
+
 class SafeFile(io.FileIO):
     """File that remembers a failed write instead of raising it, for h5py to write to.
 
@@ -197,3 +225,17 @@ def _output_error(error: OSError, path: str | Path) -> OutputError:
     if error.errno in _FULL:
         result.exit_code = 1  # no fault of the command line
     return result
+
+
+def _lock(fd: int) -> None:
+    """Lock a file until it is closed, where the system can."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, which refuses to open such a file twice anyway
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return  # a network file system without locks

@@ -12,9 +12,7 @@ What Geant4 prints goes to stderr. A child ends when its stdin does, when nothin
 from __future__ import annotations
 
 import contextlib
-import os
 import select
-import signal
 import sys
 import time
 from importlib import import_module
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caloforge.child_process import die_with_parent, own_pipes
 from caloforge.data.particles import Particles
 from caloforge.errors import CaloforgeError, SimulationError
 from caloforge.simulation.frames import Frame, receive, send
@@ -47,14 +46,12 @@ if TYPE_CHECKING:
 
 # A cluster's worker keeps its child for the next chunk; a forgotten one shall not keep memory.
 IDLE_SECONDS = 300.0
-_PR_SET_PDEATHSIG = 1
-PARENT = "CALOFORGE_PARENT"
 
 
 def main() -> None:
     """Serve one parent until it has gone."""
-    _die_with_parent()
-    requests, replies = _pipes()
+    die_with_parent()
+    requests, replies = own_pipes()
     # The parent may go while we write to it: no reason for a traceback.
     with contextlib.suppress(BrokenPipeError):
         _serve(requests, replies)
@@ -144,18 +141,6 @@ def _particles(request: Frame) -> Particles:
     return Particles(columns, incident)
 
 
-def _pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout for ourselves; whatever else is printed goes to stderr."""
-    requests, replies = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    # Unbuffered on the reading side: select sees what is left in the pipe, not in a buffer.
-    return os.fdopen(requests, "rb", buffering=0), os.fdopen(replies, "wb")
-
-
 def _next(requests: BinaryIO) -> Frame | None:
     """Wait for a request; None if there will be none."""
     if sys.platform != "win32" and not select.select([requests], [], [], IDLE_SECONDS)[0]:
@@ -175,18 +160,6 @@ class _Whole:
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to kill us when the thread that started us ends, however it ends."""
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # It may have ended before we asked.
-    if os.environ.get(PARENT) not in (None, str(os.getppid())):
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caloforge.errors import DataFormatError, OutputError
+from caloforge.output import locked_file
 from caloforge.simulation.frames import pack, unpack
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Journal:
         self.settings: dict[str, Any] | None = None
         self.entries: dict[int, Entry] = {}
         self.damaged = 0
-        self._fd = _locked(path)
+        self._fd = locked_file(path)
         self._end = os.fstat(self._fd).st_size  # of what is whole; a next record begins here
         self._is_new = self._end == 0
         try:
@@ -333,45 +334,3 @@ class Journal:
             os.ftruncate(self._fd, size)  # Ctrl-C in the middle of a record
             raise
         self._end = size + len(view)
-
-
-def _locked(path: Path) -> int:
-    """Open or create a file that no other run has open; return its descriptor.
-
-    Raises:
-        OutputError: If another run has, or it cannot be opened.
-    """
-    while True:
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            msg = f"{path}: cannot be written ({reason}); choose another place"
-            raise OutputError(msg) from error
-        try:
-            _lock(fd)
-        except BlockingIOError as error:
-            os.close(fd)
-            msg = f"{path}: another run is writing it; wait for its end, or give another name"
-            raise OutputError(msg) from error
-        # The run that had it may have removed it between our two calls.
-        try:
-            if os.path.samestat(os.fstat(fd), path.stat()):
-                return fd
-        except FileNotFoundError:
-            pass
-        os.close(fd)
-
-
-def _lock(fd: int) -> None:
-    """Lock a file until it is closed, where the system can."""
-    try:
-        import fcntl
-    except ImportError:  # Windows, which refuses to open such a file twice anyway
-        return
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return  # a network file system without locks

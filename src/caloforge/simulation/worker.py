@@ -12,14 +12,13 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import tempfile
 import threading
 from typing import TYPE_CHECKING, Any
 
 from caloforge import __version__, errors
+from caloforge.child_process import start_child
 from caloforge.errors import CaloforgeError, SimulationError
-from caloforge.simulation.child import PARENT
 from caloforge.simulation.frames import Frame, receive, send, unpack
 from caloforge.simulation.journal import Sparse, pack_chunk
 
@@ -66,16 +65,7 @@ class Child:
     def __init__(self, setting: dict[str, Any], run: str) -> None:
         self.setting, self.run = setting, run
         self._log = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - closed in `close`
-        self._process = subprocess.Popen(
-            # -P: a file `numpy.py` in the folder of the user is none of our business.
-            [sys.executable, "-P", "-m", "caloforge.simulation.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            # Ctrl-C is for the parent, which decides what becomes of its children.
-            start_new_session=True,
-            env={**os.environ, PARENT: str(os.getpid()), **_ONE_THREAD},
-        )
+        self._process = start_child("caloforge.simulation.child", self._log)
         self.description: dict[str, Any] = {}
 
     def start(self) -> None:
@@ -176,7 +166,6 @@ def gist(printed: str) -> str:
 
 
 # One process has one core; libraries that start threads at import only take memory.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def check(task: bytes) -> str:

@@ -1,0 +1,1 @@
+"""Hyper-parameter search: which settings of a run train the best model."""
