@@ -10,12 +10,15 @@ Weights are chosen on the same side by W1, so W1 is a little too good, for all a
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
+
+from markdown_tables import table
+from result_files import results_in, write_json, write_text
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "ablation"
 TABLE = HERE.parent / "docs" / "tables" / "ablation.md"
+FIGURES = ("score", "w1", "spread", "lit")
 STEPS = ("train.threads=1",)
 
 E2E, VAE, REGRESSION = "zn-e2e-sae", "zn-vae", "zn-regression"
@@ -42,21 +45,13 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 
 def draw() -> None:
     """Write the table from the JSON files."""
-    found = {
-        one["variant"]: one
-        for one in (json.loads(p.read_text()) for p in RESULTS.glob("*.json"))
-    }
-    lines = [
-        "| change | energy score [photons] | W1 [photons] | spread ratio | lit cells ratio |",
-        "|---|---|---|---|---|",
+    found = {one["variant"]: one for one in results_in(RESULTS).values()}
+    heads = ["change", "energy score [photons]", "W1 [photons]", "spread ratio"]
+    rows = [
+        [name, *(f"{found[name]['figures'][key]:.2f}" for key in FIGURES)]
+        for name in VARIANTS
+        if name in found
     ]
-    for name in VARIANTS:
-        if name in found:
-            f = found[name]["figures"]
-            lines.append(
-                f"| {name} | {f['score']:.2f} | {f['w1']:.2f} | {f['spread']:.2f} "
-                f"| {f['lit']:.2f} |"
-            )
     provenance = [one["provenance"] for one in found.values()]
     commits = ", ".join(sorted({str(p["commit"]) for p in provenance}))
     note = (
@@ -64,7 +59,8 @@ def draw() -> None:
         f"`python validation/ablation.py`, {max(p['date'][:10] for p in provenance)}, commit "
         f"{commits}. Ideal: spread 1, lit cells 1."
     )
-    TABLE.write_text("\n".join([*lines, "", note]) + "\n")
+    lines = [*table([*heads, "lit cells ratio"], rows), "", note]
+    write_text(TABLE, "\n".join(lines) + "\n")
     print(TABLE.read_text())
 
 
@@ -98,7 +94,7 @@ def main() -> None:
                 "figures": judge(bundle),
                 "provenance": provenance(),
             }
-            path.write_text(json.dumps(result, indent=1) + "\n")
+            write_json(path, result)
             print(name, result["figures"], flush=True)
     draw()
 

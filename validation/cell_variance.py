@@ -10,10 +10,10 @@ by the sum introduces no bias.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
+from result_files import write_json
 
 from caloforge.data import load_sample
 from caloforge.training.provenance import provenance
@@ -53,12 +53,7 @@ def main() -> None:
             {"mean": [lower, upper], "variance_over_mean": value, "error": np.std(resampled)}
         )
         print(f"mean {lower} to {upper}: variance / mean {value:.2f} ± {np.std(resampled):.2f}")
-    RESULT.write_text(
-        json.dumps(
-            {"data": "zn-train pairs", "rows": rows, "provenance": provenance()}, indent=1
-        )
-        + "\n"
-    )
+    write_json(RESULT, {"data": "zn-train pairs", "rows": rows, "provenance": provenance()})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ digits. Same seed, same file on the same machine.
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import time
 from pathlib import Path
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+from result_files import write_json
 from torch import nn
 
 from caloforge.metrics.multivariate.feature_layers import Standardise
@@ -117,7 +117,7 @@ def main() -> None:
         "sha256": hashlib.sha256(content).hexdigest(),
         "geometry": geometry.as_dict(),
     }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_json(path.with_suffix(".json"), card)
     seconds = time.process_time() - started
     print(f"{path.name}: {len(content) / 1e3:.0f} kB, {seconds:.0f} s, {card['validation']}")
 

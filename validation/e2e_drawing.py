@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 import numpy as np
 from e2e_pictures import clouds, condition_weight, noise, stability, truncation
 from e2e_runs import OURS, PUBLISHED, SEEDS, SIZES, WEIGHTS
+from markdown_tables import table
+from result_files import results_in, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,6 @@ HEAD = (
 )  # fmt: skip
 MODELS = {"e2e": "e2e SAE", "vae": "VAE", "dcgan": "DCGAN"}
 ZOO = {"e2e": "e2e-sae-tuned", "vae": "vae-tuned", "dcgan": "dcgan-tuned"}
-FIRST = 250  # first round of histories whose rounds share their random numbers
 SHORT_TAIL, WHOLE_TAIL = 10, 5
 SHORT_NOTE = (
     "Validated every 50 steps, 2 showers a particle, the same random numbers at each round."
@@ -33,12 +33,11 @@ WHOLE_NOTE = (
 
 def draw(results: Path, docs: Path, zoo_results: Path) -> None:
     """Write what the JSON files are enough for."""
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
+    found = results_in(results)
     runs = {name: one for name, one in found.items() if "figures" in one}
     if "e2e-0" not in runs:
         return
-    paths = sorted((zoo_results / "zn").glob("*-tuned-*.json"))
-    short, whole = _curves(runs, {path.stem: json.loads(path.read_text()) for path in paths})
+    short, whole = _curves(runs, results_in(zoo_results / "zn", "*-tuned-*.json"))
     for name, lines in (
         ("sinkhorn", _sinkhorn(runs)),
         ("condition", _condition(runs)),
@@ -53,7 +52,7 @@ def draw(results: Path, docs: Path, zoo_results: Path) -> None:
         if lines:
             made = "" if name == "stability-whole" else _made(list(found.values()))
             text = "\n".join([*lines, "", made]).rstrip() + "\n"
-            (docs / "tables" / f"e2e-{name}.md").write_text(text)
+            write_text(docs / "tables" / f"e2e-{name}.md", text)
     figures = docs / "figures"
     condition_weight(runs, figures / "e2e-condition.png")
     if len(short) > 1:
@@ -84,19 +83,17 @@ def _number(one: dict, digits: int = 2) -> str:
     return f"{one['value']:.{digits}f} ± {one['error']:.{digits}f}"
 
 
-def _row(label: str, run: dict, *extra: str) -> str:
+def _row(label: str, run: dict, *extra: str) -> list[str]:
     f = run["figures"]
-    cells = [
+    return [
         label, f"{f['score']['value']:.2f}", _number(f["worse"]) if "worse" in f else "0",
         f"{f['w1']['value']:.2f}", f"{f['spread']['value']:.2f}", f"{f['lit']['value']:.2f}",
         f"{f['width']['value']:.3f}", *extra,
     ]  # fmt: skip
-    return "| " + " | ".join(cells) + " |"
 
 
-def _table(first: str, rows: list[str], *extra: str) -> list[str]:
-    head = [first, *HEAD, *extra]
-    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *rows]
+def _table(first: str, rows: list[list[str]], *extra: str) -> list[str]:
+    return table([first, *HEAD, *extra], rows)
 
 
 def _floor(runs: dict) -> str:
@@ -212,12 +209,7 @@ def _curves(runs: dict, zoo: dict) -> tuple[dict, dict]:
     short: dict = {}
     whole: dict = {}
     for model, label in MODELS.items():
-        ours = [
-            run["history"] for run in _seeds(runs, model) if run["history"]["step"][0] == FIRST
-        ]
-        if model == "e2e" and not ours and "try-rings" in runs:
-            # Equal in score and W1 to the tuned model, see `_tries`.
-            ours, label = [runs["try-rings"]["history"]], "e2e SAE, finer regions"
+        ours = [run["history"] for run in _seeds(runs, model)]
         if ours:
             short[label] = {
                 name: [
@@ -228,7 +220,7 @@ def _curves(runs: dict, zoo: dict) -> tuple[dict, dict]:
             }
         theirs = [zoo[name]["rounds"] for name in sorted(zoo) if name.startswith(ZOO[model])]
         if theirs:
-            whole[MODELS[model]] = {
+            whole[label] = {
                 "running mean": [
                     {key: [row[key] for row in one] for key in ("step", "score", "w1")}
                     for one in theirs
@@ -241,10 +233,7 @@ def _stability(curves: dict, tail: int, note: str) -> list[str]:
     head = ["model", "weights", "seeds"]
     for name in ("score", "W1"):
         head += [f"{name} at the end", "over seeds", "last rounds", "wobble"]
-    lines = [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * 11,
-    ]
+    rows = []
     for label, kinds in curves.items():
         for name, seeds in kinds.items():
             cells = [label, name, str(len(seeds))]
@@ -257,30 +246,28 @@ def _stability(curves: dict, tail: int, note: str) -> list[str]:
                     f"{mean(map(stdev, tails)):.3f}",
                     f"{mean(map(wobble, tails)):.3f}",
                 ]
-            lines.append("| " + " | ".join(cells) + " |")
+            rows.append(cells)
     text = (
         "In photons. *Over seeds*: standard deviation over seeds at the last step. *Last "
         f"rounds*: standard deviation over the last {tail} validations, mean over seeds. "
         "*Wobble*: the same from successive differences, free of the trend. "
     )
-    return [*lines, "", text + note]
+    return [*table(head, rows), "", text + note]
 
 
 def _codes(runs: dict) -> list[str]:
     if "vae-0" not in runs:
         return []
     ours, gaussian = (runs[name]["match"] for name in ("e2e-0", "vae-0"))
-    lines = [
-        "| showers | number | e2e SAE: generated codes | VAE: standard normal prior |",
-        "|---|---|---|---|",
-    ]
+    heads = ["showers", "number", "e2e SAE: generated codes", "VAE: standard normal prior"]
+    rows = []
     for name, one in ours.items():
         cells = [
             f"{100 * x['value']:.2f} ± {100 * x['error']:.2f}" for x in (one, gaussian[name])
         ]
-        lines.append(f"| {name} | {one['showers']} | {cells[0]} | {cells[1]} |")
+        rows.append([name, str(one["showers"]), *cells])
     return [
-        *lines, "",
+        *table(heads, rows), "",
         ("Energy distance between encoded and generated codes over twice their mean "
         "distance, in "
         "percent: 0 for equal distributions (unbiased, so it may fall below), 100 for "
@@ -292,13 +279,11 @@ def _codes(runs: dict) -> list[str]:
 def _truncation(found: dict) -> list[str]:
     if "truncation" not in found:
         return []
-    lines = [
-        (
-            "| points | ε | condition weight | ε / mean cost | value, 2 iterations / converged "
-            "| gradient: length | cosine | error, 2 iterations | 10 | 50 | 200 |"
-        ),
-        "|" + "---|" * 11,
-    ]
+    heads = [
+        "points", "ε", "condition weight", "ε / mean cost", "value, 2 iterations / converged",
+        "gradient: length", "cosine", "error, 2 iterations", "10", "50", "200",
+    ]  # fmt: skip
+    rows = []
     for row in found["truncation"]["found"]:
         at = row["iterations"].index
         two = at(2)
@@ -309,9 +294,9 @@ def _truncation(found: dict) -> list[str]:
             *(f"{row['error'][at(n)]:.2f}" if n in row["iterations"] else ""
               for n in (2, 10, 50, 200)),
         ]  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
+        rows.append(cells)
     return [
-        *lines, "",
+        *table(heads, rows), "",
         ("Debiased divergence and its gradient in the generated codes, on encoded and "
         "generated "
         "codes of the tuned model (seed 0), in float64. Error: length of the difference of the "
@@ -324,10 +309,7 @@ def _physics(found: dict) -> list[str]:
         return []
     physics = found["noise"]["found"]["physics"]
     names = ["photon sum", "centroid x", "centroid y", "width"]
-    lines = [
-        "| axis of the codes | variance | " + " | ".join(names) + " |",
-        "|" + "---|" * (2 + len(names)),
-    ]
+    rows = []
     for k, share in enumerate(physics["variance of axes"]):
         pairs = zip(
             physics["correlation, encoded"][k],
@@ -335,11 +317,11 @@ def _physics(found: dict) -> list[str]:
             strict=True,
         )
         cells = [f"{a:+.2f} / {b:+.2f}" for a, b in pairs]
-        lines.append(f"| {k + 1} | {100 * share:.1f} % | " + " | ".join(cells) + " |")
+        rows.append([str(k + 1), f"{100 * share:.1f} %", *cells])
     explained = [f"{100 * x:.0f} %" for x in physics["explained, encoded"]]
-    lines.append("| all, straight line, out of fold | | " + " | ".join(explained) + " |")
+    last = "| all, straight line, out of fold | | " + " | ".join(explained) + " |"
     return [
-        *lines, "",
+        *table(["axis of the codes", "variance", *names], rows), last, "",
         ("Rank correlation of the code along its principal axes with what a shower has more "
         "than "
         "the mean shower of its particle: encoded full simulation / generated codes and what "

@@ -11,11 +11,11 @@ were.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from e2e_drawing import draw
 from e2e_runs import COMMON, RINGS, RUNS, TRIES
+from result_files import read_json, write_json
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "e2e-study"
@@ -54,7 +54,7 @@ def measure(name: str, work: Path) -> dict:
         "run": base,
         "settings": [*COMMON, *settings],
         "figures": judged(bundle, baseline),
-        "history": json.loads((work / name / HISTORY).read_text()),
+        "history": read_json(work / name / HISTORY),
         "training": table["training"],
         "parameters": table["n_parameters"],
         "trained at": table["provenance"],
@@ -80,10 +80,6 @@ def look_inside(study: str, work: Path) -> dict:
     return {"found": looks[study](bundle_of(BASELINE, work)), "provenance": provenance()}
 
 
-def _write(path: Path, result: dict) -> None:
-    path.write_text(json.dumps(result, indent=None, separators=(",", ":")) + "\n")
-
-
 def main() -> None:
     """Run what is missing, then draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -106,12 +102,12 @@ def main() -> None:
             path = RESULTS / f"{name}.json"
             if not path.exists():
                 result = measure(name, options.work)
-                _write(path, result)
+                write_json(path, result, compact=True)
                 print(name, result["figures"]["score"], flush=True)
         for study in ("noise", "truncation"):
             path = RESULTS / f"{study}.json"
             if not path.exists():
-                _write(path, look_inside(study, options.work))
+                write_json(path, look_inside(study, options.work), compact=True)
     draw(RESULTS, HERE.parent / "docs", options.zoo)
 
 

@@ -14,10 +14,11 @@ metrics.json in validation/results/evaluation/.
 from __future__ import annotations
 
 import argparse
-import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from markdown_tables import filled, line, table
+from result_files import results_in, write_json, write_text
 
 if TYPE_CHECKING:
     from caloforge.data import ShowerSample
@@ -102,9 +103,9 @@ def evaluate(detector: str, work: Path) -> None:
         test, samples, suite=SUITES[detector], training=training, seed=0
     )
     write_report(evaluation, work / f"report-{detector}", force=True)
-    table = evaluation.as_dict() | {"machine": provenance()}
+    found = evaluation.as_dict() | {"machine": provenance()}
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{detector}.json").write_text(json.dumps(table, indent=1) + "\n")
+    write_json(RESULTS / f"{detector}.json", found)
     for verdict in evaluation.outcome.verdicts:
         print(detector, verdict.sample, verdict.text, flush=True)
 
@@ -140,17 +141,16 @@ def draw() -> None:
     """Write the table from the JSON files."""
     heads = ["detector", "sample", "verdict", "most in", "tests that reject"]
     heads += [head for *_, head in SHOWN]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    made = []
+    lines, made = table(heads), []
+    results = results_in(RESULTS)
     for detector in SUITES:
-        path = RESULTS / f"{detector}.json"
-        if not path.exists():
+        if detector not in results:
             continue
-        table = json.loads(path.read_text())
-        figures = {(f["sample"], f["metric"], f["target"]): f for f in table["figures"]}
+        found = results[detector]
+        figures = {(f["sample"], f["metric"], f["target"]): f for f in found["figures"]}
 
         def row(sample: str, key: str, figures=figures, detector=detector) -> str:
-            found = (
+            values = (
                 figures.get(
                     (
                         sample,
@@ -161,20 +161,20 @@ def draw() -> None:
                 ).get(key)
                 for metric, target, _ in SHOWN
             )
-            return _cells([_rounded(v, k) for v, k in zip(found, SHOWN, strict=True)])
+            return _cells([_rounded(v, k) for v, k in zip(values, SHOWN, strict=True)])
 
-        first = table["verdicts"][0]["sample"]
+        first = found["verdicts"][0]["sample"]
         lines.append(f"| {detector} | floor (Geant4) | | | | {row(first, 'floor')}")
-        for verdict in table["verdicts"]:
+        for verdict in found["verdicts"]:
             name = verdict["sample"]
             lines.append(
                 f"| {detector} | {name} | {verdict['text']} | {_worst(verdict)} "
                 f"| {verdict['n_rejected']} of {verdict['n_tests']} | {row(name, 'value')}"
             )
-        machine = table["machine"]
+        machine = found["machine"]
         made.append(
-            f"{detector}: suite {table['suite']}, {table['n_particles']} particles, "
-            f"{table['seconds']:.0f} s, commit {machine['commit']}, {machine['date'][:10]}"
+            f"{detector}: suite {found['suite']}, {found['n_particles']} particles, "
+            f"{found['seconds']:.0f} s, commit {machine['commit']}, {machine['date'][:10]}"
         )
     lines += ["", "Made by `python validation/evaluation.py`. " + "; ".join(made) + "."]
     note = (
@@ -183,13 +183,9 @@ def draw() -> None:
         "score alike; since then it is the mean over permutations. Verdicts are the same."
     )
     lines += ["", note]
-    TABLE.write_text("\n".join(lines) + "\n")
-    text = README.read_text()
-    marks = r"(<!-- begin verdicts -->\n).*?(<!-- end verdicts -->)"
+    write_text(TABLE, "\n".join(lines) + "\n")
     short = [*_short(lines), "", "[All figures](docs/tables/evaluation.md). " + lines[-3]]
-    README.write_text(
-        re.sub(marks, lambda m: m[1] + "\n".join(short) + "\n" + m[2], text, flags=re.DOTALL)
-    )
+    write_text(README, filled(README.read_text(), "verdicts", short))
     print(TABLE.read_text())
 
 
@@ -200,10 +196,10 @@ def _short(lines: list[str]) -> list[str]:
     heads = [cell.strip() for cell in lines[0].strip("|").split("|")]
     columns = [heads.index(name) for name in kept]
     short = []
-    for line in lines:
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
+    for text in lines:
+        cells = [cell.strip() for cell in text.strip("|").split("|")]
         if len(cells) == len(heads) and cells[0] not in ("neutrons", "cylinder"):
-            short.append("| " + " | ".join(cells[k] for k in columns) + " |")
+            short.append(line(cells[k] for k in columns))
     return short
 
 

@@ -13,13 +13,13 @@ had spoilt its kinds. Same seed, same file.
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import time
 
 import numpy as np
 import safetensors.torch
 import torch
+from result_files import write_json
 from torch import nn
 
 from caloforge.data import ShowerSample, load_sample, split_rows
@@ -125,7 +125,7 @@ def train(detector: str) -> None:
         "sha256": hashlib.sha256(content).hexdigest(),
         "geometry": sample.geometry.as_dict(),
     }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_json(path.with_suffix(".json"), card)
     seconds = time.process_time() - started
     size = len(content) / 1e3
     print(f"{path.name}: {size:.0f} kB, {seconds:.0f} s, {validation}", flush=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from result_files import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ def finished(study: Study, run_name: str, seed: int, settings: tuple[str, ...]) 
     path = study.result(run_name, seed)
     if not path.exists():
         return False
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     same = found["features"].partition(" of ")[2] == study.network
     same = same and found.get("images", study.images) == study.images
     if "run file" in found:
@@ -102,7 +102,7 @@ def trained(study: Study, run_name: str, seed: int, settings: tuple[str, ...]) -
     note, manifest = bundle.parent / "core-seconds.json", bundle.parent / "manifest.json"
     there = all(path.is_file() for path in (bundle / "bundle.json", note, manifest))
     if there:
-        sha256 = json.loads(manifest.read_text(encoding="utf-8"))["data"]["sha256"]
+        sha256 = read_json(manifest)["data"]["sha256"]
         same = same_run(read_table(bundle)["run"], run)
         same = same and sha256 == study.images.get("train", sha256)
         if not same:
@@ -111,8 +111,8 @@ def trained(study: Study, run_name: str, seed: int, settings: tuple[str, ...]) -
     if not there:
         started = time.process_time()
         train(run, bundle.parent, force=True)
-        note.write_text(json.dumps(round(time.process_time() - started, 1)))
-    return float(json.loads(note.read_text()))
+        write_json(note, round(time.process_time() - started, 1))
+    return float(read_json(note))
 
 
 def measure_run(study: Study, run_name: str, seed: int, settings: tuple[str, ...]) -> dict:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from typing import TYPE_CHECKING
+
+from markdown_tables import table, with_spread
+from result_files import results_in, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,20 +44,18 @@ def write_table(
         of: What the FID compares with.
     """
     found: dict[str, list[dict]] = {}
-    for one in sorted(results.glob("*.json")):
-        run = json.loads(one.read_text(encoding="utf-8"))
+    for run in results_in(results).values():
         found.setdefault(run["run"], []).append(run)
     if not found:
         msg = f"{results}: found no results, expected one JSON a run; run the study first"
         raise SystemExit(msg)
     has_labels = any("share read as wanted" in run for runs in found.values() for run in runs)
     heads = [h for h in HEADS if has_labels or h not in {"read as wanted", "worst label"}]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    table_rows = []
     for name, (label, published) in rows.items():
         if name in found:
             mark = " †" if _e2e(found[name]) else ""
-            cells = _row(label + mark, published, found[name], labels=has_labels)
-            lines.append("| " + " | ".join(cells) + " |")
+            table_rows.append(_row(label + mark, published, found[name], labels=has_labels))
     every = [run for runs in found.values() for run in runs]
     some = every[0]
     commits = sorted({str(run["provenance"]["commit"]) for run in every})
@@ -63,7 +63,8 @@ def write_table(
     machine = some["provenance"]["machine"]
     steps = _steps(found, rows)
     loss = "".join(_loss(runs) for name, runs in found.items() if name in rows)
-    lines += [
+    lines = [
+        *table(heads, table_rows),
         "",
         (
             f"FID: {some['n']:,} images against {some['n']:,} {of}, features: "
@@ -76,13 +77,13 @@ def write_table(
         ),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _row(label: str, published: float | None, runs: list[dict], *, labels: bool) -> list[str]:
     fid = [run["fid"] for run in runs]
     cells = [label, str(len(runs))]
-    cells.append(_with_spread([f["value"] for f in fid], [f["error"] for f in fid]))
+    cells.append(with_spread([f["value"] for f in fid], [f["error"] for f in fid]))
     cells.append("" if published is None else f"{published:g}")
     if labels:
         cells.append(f"{100 * statistics.mean(r['share read as wanted'] for r in runs):.1f} %")
@@ -136,8 +137,3 @@ def _loss(runs: list[dict]) -> str:
     }
     ours = [what for what, holds in every.items() if holds]
     return f" † Not the loss of the paper: {', '.join(ours)}." if ours else ""
-
-
-def _with_spread(values: list[float], errors: list[float]) -> str:
-    text = f"{statistics.mean(values):.3g} ± {statistics.mean(errors):.1g}"
-    return text + (f" ± {statistics.stdev(values):.1g}" if len(values) > 1 else "")

@@ -22,7 +22,6 @@ What is there is not made again if it is of the same settings and images.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,6 +178,7 @@ def measure(study, rows: dict, options: argparse.Namespace) -> None:
     """Run what has no JSON yet."""
     import torch
     from image_study import finished, measure_original, measure_run
+    from result_files import write_json
 
     torch.set_num_threads(1)
     study.results.mkdir(parents=True, exist_ok=True)
@@ -193,7 +193,7 @@ def measure(study, rows: dict, options: argparse.Namespace) -> None:
                 found = measure_original(study, seed)
             else:
                 found = measure_run(study, name, seed, settings)
-            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            write_json(path, found)
             print(name, seed, found["fid"], flush=True)
 
 

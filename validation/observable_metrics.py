@@ -12,11 +12,11 @@ docs/metrics-observables.md and docs/metrics-conditional.md show some of it.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from result_files import write_json
 
 RESULT = Path(__file__).parent / "results" / "observable-metrics.json"
 N_CLEAN, N_DISTORTED = 20, 4
@@ -90,7 +90,7 @@ def main() -> None:
             table.setdefault(name, {})[metric] = row
             print(f"{name:14} {metric:18} {row}")
     result = {"sample": "zn-test", "splits": N_CLEAN, "distorted": N_DISTORTED, "pulls": table}
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(RESULT, result)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ Three studies, one JSON each in validation/results/power/:
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from result_files import read_json, write_json
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "power"
@@ -144,12 +144,12 @@ def run(name: str, study) -> None:
     from caloforge.training.provenance import provenance
 
     path = RESULTS / f"{name}.json"
-    stored = json.loads(path.read_text()) if path.exists() else {"found": {}}
+    stored = read_json(path) if path.exists() else {"found": {}}
 
     def save() -> None:
         stored["provenance"] = provenance()
         RESULTS.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(stored, indent=1) + "\n")
+        write_json(path, stored)
 
     study(stored["found"], save)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
 import numpy as np
+from markdown_tables import filled, table
+from result_files import results_in, write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics-power.md"
 TESTS = {
@@ -28,15 +28,11 @@ LARGE = 3.0  # standard deviations that a figure must leave its floor by
 
 def draw(results: Path) -> None:
     """Fill the tables of the page."""
-    text = PAGE.read_text()
+    text, found = PAGE.read_text(), results_in(results)
     for name, make in (("sizes", _sizes), ("splits", _splits), ("full", _full)):
-        path = results / f"{name}.json"
-        if path.exists():
-            lines = make(json.loads(path.read_text()))
-            marks = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
-            body = "\n".join(lines).replace("\\", r"\\")
-            text = re.sub(marks, rf"\1{body}\n\2", text, flags=re.DOTALL)
-    PAGE.write_text(text)
+        if name in found:
+            text = filled(text, name, make(found[name]))
+    write_text(PAGE, text)
 
 
 def n_for(sizes: list[int], power: list[float], wanted: float = 0.9) -> str:
@@ -53,22 +49,23 @@ def n_for(sizes: list[int], power: list[float], wanted: float = 0.9) -> str:
     return f"({power[-1]:.0%})" if power[-1] else "–"
 
 
-def _sizes(table: dict) -> list[str]:
-    found = table["found"]
+def _sizes(study: dict) -> list[str]:
+    found = study["found"]
     names = list(dict.fromkeys(key.rpartition(" ")[0] for key in found))
     sizes = sorted({int(key.rpartition(" ")[2]) for key in found})
-    lines = _head(["distortion", *TESTS.values()])
+    rows = []
     for name in names:
-        cells = [
+        first, *others = (
             n_for(sizes, [found[f"{name} {size}"].get(test, 0.0) for size in sizes])
             for test in TESTS
-        ]
-        lines.append(f"| {name} | **{cells[0]}** | " + " | ".join(cells[1:]) + " |")
-    return [*lines, "", _made(table, f"20 splits a cell, up to {sizes[-1]} particles")]
+        )
+        rows.append([name, f"**{first}**", *others])
+    lines = table(["distortion", *TESTS.values()], rows)
+    return [*lines, "", _made(study, f"20 splits a cell, up to {sizes[-1]} particles")]
 
 
-def _splits(table: dict) -> list[str]:
-    found = table["found"].values()
+def _splits(study: dict) -> list[str]:
+    found = study["found"].values()
     passed = sum(one["verdict"].startswith("compatible") for one in found)
     smallest = np.array([one["smallest p"] for one in found])
     n_tests = max(one["n_tests"] for one in found)
@@ -78,35 +75,37 @@ def _splits(table: dict) -> list[str]:
         f"compatible, with {n_tests} tests each. The smallest adjusted p-value was at most "
         f"0.05 in {below[0]} and at most 0.5 in {below[1]}."
     )
-    return [text, "", _made(table, "suite `full`")]
+    return [text, "", _made(study, "suite `full`")]
 
 
-def _full(table: dict) -> list[str]:
-    found = table["found"]
-    lines = _head(["distortion", "verdict", "tests that reject", "worst", "time"])
-    for name, one in found.items():
-        lines.append(
-            f"| {name} | {one['verdict']} | {one['n_rejected']} of {one['n_tests']} "
-            f"| {one['worst'] or '–'} | {one['seconds']:.0f} s |"
-        )
+def _full(study: dict) -> list[str]:
+    found = study["found"]
+    rows = [
+        [
+            name,
+            one["verdict"],
+            f"{one['n_rejected']} of {one['n_tests']}",
+            one["worst"] or "–",
+            f"{one['seconds']:.0f} s",
+        ]
+        for name, one in found.items()
+    ]
+    lines = table(["distortion", "verdict", "tests that reject", "worst", "time"], rows)
     metrics = sorted({metric for one in found.values() for metric in one["largest pull"]})
-    lines += ["", *_head(["figure", *found])]
+    rows = []
     for metric in metrics:
-        cells = []
+        cells = [f"`{metric}`"]
         for one in found.values():
             pull = one["largest pull"].get(metric)
             text = "" if pull is None else f"{pull:.1f}" if pull < 99.5 else "> 99"
             cells.append(f"**{text}**" if pull is not None and pull >= LARGE else text)
-        lines.append(f"| `{metric}` | " + " | ".join(cells) + " |")
-    return [*lines, "", _made(table, "440 particles, 3 showers against 2, suite `full`")]
+        rows.append(cells)
+    lines += ["", *table(["figure", *found], rows), ""]
+    return [*lines, _made(study, "440 particles, 3 showers against 2, suite `full`")]
 
 
-def _head(names: list[str]) -> list[str]:
-    return ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-
-
-def _made(table: dict, how: str) -> str:
-    machine = table["provenance"]
+def _made(study: dict, how: str) -> str:
+    machine = study["provenance"]
     return (
         f"zn-test, {how}. Made by `python validation/power.py`, {machine['date'][:10]}, commit "
         f"{machine['commit']}."

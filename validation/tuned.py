@@ -10,10 +10,12 @@ showers are used here alone: weights are chosen on the validation side of traini
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
+
+from markdown_tables import table, with_spread
+from result_files import results_in, write_json, write_text
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "zn-tuned"
@@ -94,36 +96,35 @@ def measure(run_name: str, seed: int, work: Path) -> dict:
 def draw() -> None:
     """Write the table from the JSON files."""
     found: dict[str, list[dict]] = {}
-    for path in sorted(RESULTS.glob("*.json")):
-        one = json.loads(path.read_text())
+    for one in results_in(RESULTS).values():
         found.setdefault(one["run"], []).append(one)
     some = next(iter(found.values()))[0]
     shapes = {"width_x": "width x", "lit_cells": "lit cells", "peak_cell": "peak cell"}
     head = ["", "seeds", *FIGURES.values(), *(f"{x}: W1 / floor" for x in shapes.values())]
     head += ["training [min]", "showers/s"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines.append("| " + " | ".join(["floor (Geant4)", "", *_floor(some)]) + " |")
+    rows = [["floor (Geant4)", "", *_floor(some)]]
     for name, runs in found.items():
         cells = [name, str(len(runs))]
         for key in FIGURES:
             values = [run["model"][key]["value"] for run in runs if key in run["model"]]
             errors = [run["model"][key]["error"] for run in runs if key in run["model"]]
-            cells.append(_with_spread(values, errors))
+            cells.append(with_spread(values, errors))
         for shape in shapes:
             ratios = [run["shapes"][shape] for run in runs]
             cells.append(
-                _with_spread([r["value"] for r in ratios], [r["error"] for r in ratios])
+                with_spread([r["value"] for r in ratios], [r["error"] for r in ratios])
             )
         trained = [run for run in runs if "training" in run]
         minutes = [run["training"]["seconds since the last start"] / 60 for run in trained]
         rates = [run["showers per second, one thread"] for run in trained]
         cells += [f"{statistics.mean(x):,.3g}" if x else "" for x in (minutes, rates)]
-        lines.append("| " + " | ".join(cells) + " |")
+        rows.append(cells)
     commits = sorted(
         {str(run["provenance"]["commit"]) for runs in found.values() for run in runs}
     )
     dates = sorted(run["provenance"]["date"][:10] for runs in found.values() for run in runs)
-    lines += [
+    lines = [
+        *table(head, rows),
         "",
         (
             "Mean over seeds ± bootstrap error by incident particle ± spread over seeds. "
@@ -132,7 +133,7 @@ def draw() -> None:
             f"commit {', '.join(commits)}."
         ),
     ]
-    TABLE.write_text("\n".join(lines) + "\n")
+    write_text(TABLE, "\n".join(lines) + "\n")
     print(TABLE.read_text())
 
 
@@ -142,11 +143,6 @@ def _floor(run: dict) -> list[str]:
         one = run["floor"].get(key)
         cells.append("1" if key == "w1_ratio" else f"{one['value']:.3g} ± {one['error']:.1g}")
     return [*cells, "1", "1", "1", "", ""]
-
-
-def _with_spread(values: list[float], errors: list[float]) -> str:
-    text = f"{statistics.mean(values):.3g} ± {statistics.mean(errors):.1g}"
-    return text + (f" ± {statistics.stdev(values):.1g}" if len(values) > 1 else "")
 
 
 def main() -> None:
@@ -169,7 +165,7 @@ def main() -> None:
                 if path.exists():
                     continue
                 result = measure(name, seed, options.work)
-                path.write_text(json.dumps(result, indent=1) + "\n")
+                write_json(path, result)
                 print(name, seed, result["model"]["w1_ratio"], flush=True)
     draw()
 

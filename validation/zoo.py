@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from result_files import write_json, write_text
 from zoo_tables import draw
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def measure(job: Job, work: Path) -> dict:
     if not (spent.is_file() and same(run, (folder / "run.toml").read_text())):
         started = time.process_time()
         train(run, folder, force=True)
-        write(spent, str(time.process_time() - started))
+        write_text(spent, str(time.process_time() - started))
     table = read_table(bundle)
     published = load_run(job.run, [])
     return {
@@ -223,13 +224,6 @@ def judged(simulation: object, job: Job) -> dict:
     return result
 
 
-def write(path: Path, text: str) -> None:
-    """Write aside, then rename: a kill leaves no half file."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(text)
-    aside.replace(path)
-
-
 def same(run: RunConfig, text: str) -> bool:
     """Whether a run file says the same, what it leaves out being what it is by default."""
     from caloforge.config import run_from_tables
@@ -288,7 +282,7 @@ def main() -> None:
                     continue
                 result = measure(job, options.work)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write(path, json.dumps(result, indent=1) + "\n")
+                write_json(path, result)
             print(job.label, result["core-seconds"], result["model"]["w1_ratio"], flush=True)
     draw()
 

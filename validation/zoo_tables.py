@@ -5,11 +5,13 @@ python validation/zoo_tables.py
 
 from __future__ import annotations
 
-import json
-import re
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import markdown_tables
+from markdown_tables import filled
+from result_files import results_in, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +37,6 @@ PUBLISHED = {"VAE": (14.92, 23.13), "WAE": (34.46, 43.54), "e2e SAE": (7.91, 13.
 PUBLISHED["DCGAN"] = (6.95, 68.27)
 PUBLISHED_FLOOR = (2.89, 6.59)
 """W and MAE of the talk on ALICE's own data, ZN."""
-MARKS = ("<!-- begin zoo -->", "<!-- end zoo -->")
 
 
 class Column(NamedTuple):
@@ -72,8 +73,7 @@ Run = dict[str, Any]
 def read(detector: str) -> dict[tuple[str, str], list[Run]]:
     """Results by variant and system, in the order of the table."""
     found: dict[tuple[str, str], list[Run]] = {}
-    for path in sorted((RESULTS / detector).glob("*.json")):
-        one = json.loads(path.read_text())
+    for one in results_in(RESULTS / detector).values():
         found.setdefault((one["variant"], one["system"]), []).append(one)
     place = {name: k for k, name in enumerate(ORDER)}
     return dict(
@@ -89,15 +89,9 @@ def one_figure(run: Run, column: Column, of: str = "model") -> dict[str, float] 
 
 
 def with_spread(figures: Sequence[dict[str, float] | None]) -> str:
-    """Mean ± mean error, and ± the spread over seeds where there are several."""
+    """Mean ± mean error ± spread over seeds, of those that are there."""
     kept = [figure for figure in figures if figure is not None]
-    if not kept:
-        return ""
-    values = [figure["value"] for figure in kept]
-    mean, error = statistics.mean(values), statistics.mean(f["error"] for f in kept)
-    digits = 3 if abs(mean) < 1000 else 4
-    text = f"{mean:.{digits}g} ± {error:.1g}" if error else f"{mean:.{digits}g}"
-    return text + (f" ± {statistics.stdev(values):.1g}" if len(values) > 1 else "")
+    return markdown_tables.with_spread([f["value"] for f in kept], [f["error"] for f in kept])
 
 
 def trained(run: Run) -> str:
@@ -120,11 +114,6 @@ def rate(runs: Sequence[Run]) -> str:
     return f"{float(format(mean, '.2g')):,.0f}"
 
 
-def line(cells: Sequence[str]) -> str:
-    """Row of a table."""
-    return "| " + " | ".join(cells) + " |"
-
-
 def table(
     found: dict[tuple[str, str], list[Run]],
     columns: Sequence[Column],
@@ -144,7 +133,6 @@ def table(
     head += ["parameters", "epochs"] if training else []
     head += ["training [core-min]", "showers/s of a core"]
     head += ["W in the talk", "MAE in the talk"] if beside else []
-    lines = [line(head), "|" + "---|" * len(head)]
     some = next(iter(found.values()))[0]
     floor = [
         "1" if column.shape or column.key == "w1_ratio" else with_spread([figure])
@@ -153,7 +141,7 @@ def table(
     ]
     empty = ["", ""] + (["", ""] if training else [])
     ends = [f"{x:g}" for x in PUBLISHED_FLOOR] if beside else []
-    lines.append(line(["", "floor: Geant4", "", *floor, *empty, *ends]))
+    rows = [["", "floor: Geant4", "", *floor, *empty, *ends]]
     for (variant, name), runs in found.items():
         cells = [variant, f"**{name}**" if name == "e2e SAE" else name, str(len(runs))]
         cells += [with_spread([one_figure(run, c) for run in runs]) for c in columns]
@@ -162,23 +150,22 @@ def table(
         cells += [minutes(runs), rate(runs)]
         if beside:
             cells += [f"{x:g}" for x in PUBLISHED.get(name, ())] or ["", ""]
-        lines.append(line(cells))
-    return lines
+        rows.append(cells)
+    return markdown_tables.table(head, rows)
 
 
 def channels(found: dict[tuple[str, str], list[Run]]) -> list[str]:
     """Lines of the table of W1 by channel."""
     names = list(next(iter(found.values()))[0]["floor"]["w1 of channels"])
-    lines = [line(["", "system", *names]), "|" + "---|" * (2 + len(names))]
 
     def row(runs: Sequence[Run], of: str) -> list[str]:
         return [
             with_spread([run[of]["w1 of channels"][name] for run in runs]) for name in names
         ]
 
-    lines.append(line(["", "floor: Geant4", *row(next(iter(found.values()))[:1], "floor")]))
-    lines += [line([*key, *row(runs, "model")]) for key, runs in found.items()]
-    return lines
+    floor = ["", "floor: Geant4", *row(next(iter(found.values()))[:1], "floor")]
+    models = [[*key, *row(runs, "model")] for key, runs in found.items()]
+    return markdown_tables.table(["", "system", *names], [floor, *models])
 
 
 def note(found: dict[tuple[str, str], list[Run]], detector: str) -> str:
@@ -223,12 +210,10 @@ def draw() -> None:
 
     for detector in DETECTORS:
         text = page(detector)
-        (DOCS / "tables" / f"zoo-{detector}.md").write_text(text)
+        write_text(DOCS / "tables" / f"zoo-{detector}.md", text)
         print(text)
     if read("zn"):
-        text, inside = README.read_text(), f"{MARKS[0]}\n{short_table()}\n{MARKS[1]}"
-        pattern = re.escape(MARKS[0]) + ".*" + re.escape(MARKS[1])
-        README.write_text(re.sub(pattern, lambda _: inside, text, flags=re.DOTALL))
+        write_text(README, filled(README.read_text(), "zoo", [short_table()]))
         draw_picture({detector: read(detector) for detector in DETECTORS})
 
 
