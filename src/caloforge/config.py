@@ -14,7 +14,7 @@ from caloforge.data.feeding.loading import Loading
 from caloforge.errors import ConfigError, did_you_mean
 from caloforge.models import MODELS
 from caloforge.models.checks import check_choice, check_positive
-from caloforge.toml_tables import from_table
+from caloforge.toml_tables import from_table, toml_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -210,13 +210,24 @@ class RunConfig:
             "train": asdict(self.train),
         }
 
+    def changed(self, settings: Iterable[str], *, source: str = "--set") -> RunConfig:
+        """Return the run with other settings, like ``"train.epochs=50"``.
+
+        Raises:
+            ConfigError: If a key or value is wrong; the message begins with ``source``.
+        """
+        tables = self.as_dict()
+        for setting in settings:
+            _change(tables, setting)
+        return run_from_tables(tables, source=source)
+
     def to_toml(self) -> str:
         """Return the run file as TOML text that `load_run` reads back."""
         tables = self.as_dict()
-        lines = [f"{key} = {_toml(tables[key])}" for key in ("title", "seed")]
+        lines = [f"{key} = {toml_text(tables[key])}" for key in ("title", "seed")]
         for name in ("data", "model", "train"):
             lines += ["", f"[{name}]"]
-            lines += [f"{key} = {_toml(value)}" for key, value in tables[name].items()]
+            lines += [f"{key} = {toml_text(value)}" for key, value in tables[name].items()]
         return "\n".join(lines) + "\n"
 
 
@@ -337,14 +348,3 @@ def _change(tables: dict[str, Any], setting: str) -> None:
     other = {"train.epochs": "steps", "train.steps": "epochs"}.get(key.strip())
     if other is not None:
         table.pop(other, None)
-
-
-def _toml(value: Any) -> str:  # noqa: ANN401
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return repr(value)

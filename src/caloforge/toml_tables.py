@@ -85,6 +85,23 @@ def as_number(value: Any, *, where: str) -> float:  # noqa: ANN401
     return float(value)
 
 
+def toml_text(value: Any) -> str:  # noqa: ANN401 - whatever TOML holds
+    """Write text, a number, a truth value, or a list of them as TOML.
+
+    Example:
+        >>> toml_text(("free", 2, 1e-3, True))
+        '["free", 2, 0.001, true]'
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(toml_text(item) for item in value) + "]"
+    return repr(value)
+
+
 def _typed(value: Any, hint: Any, *, where: str) -> Any:  # noqa: ANN401
     """Return ``value`` as the type ``hint`` wants it."""
     if get_origin(hint) is UnionType:

@@ -30,7 +30,9 @@ from caloforge.training.preparation import prepare
 from caloforge.training.provenance import provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from lightning import Callback
 
     from caloforge.training.preparation import Prepared
 
@@ -47,6 +49,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     console: Console | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train a model and write its bundle.
 
@@ -60,6 +63,8 @@ def train(
             never stopped, bit for bit on the same machine's CPU.
         force: Use a folder that has files in it.
         console: Where progress goes; stderr by default.
+        callbacks: Lightning's, called after ours: at the end of a round, the validation is
+            done and the best weights are kept.
 
     Returns:
         Folder of the bundle, with the weights that were best in validation.
@@ -106,7 +111,8 @@ def train(
         module.load_state_dict(state["state_dict"])
     started = time.monotonic()
     if not keeper.finished:
-        _fit(module, keeper, run, folder, console, checkpoint if resume else None)
+        resumed_from = checkpoint if resume else None
+        _fit(module, keeper, run, folder, console, resumed_from, callbacks)
     if not leads:
         return folder / "bundle"
     _write_history(folder / "history.csv", keeper.history)
@@ -142,6 +148,7 @@ def _fit(
     folder: Path,
     console: Console,
     checkpoint: Path | None,
+    callbacks: Sequence[Callback],
 ) -> None:
     with _quiet():
         trainer = Trainer(
@@ -154,7 +161,7 @@ def _fit(
             else "auto",
             precision=run.train.precision,  # type: ignore[arg-type]
             logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
-            callbacks=[keeper, ProgressLine(console, keeper)],
+            callbacks=[keeper, ProgressLine(console, keeper), *callbacks],
             plugins=[SafeCheckpointIO()],
             enable_checkpointing=False,
             enable_progress_bar=False,
