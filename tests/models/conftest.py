@@ -45,6 +45,7 @@ class Row:
 
 CODED = {"latent_dim": 3}
 NOISED = {"noise_dim": 4, "noise_width": 8, "condition_width": 8, "noise_hidden": (16,)}
+FLOW = {"couplings": 2, "flow_hidden": (16,)}
 PAPER = {"code_noise": 0.0, "energy_weight": 0.0, "region_weight": 0.0}
 JUDGED = (("negative-binomial", "poisson"),)
 ROWS = {
@@ -55,6 +56,10 @@ ROWS = {
         steps=400,
     ),
     "vae": Row("vae", CODED, noisy_encoder=True),
+    "latent-flow": Row("latent-flow", CODED | FLOW, noisy_encoder=True),
+    "latent-flow-apart": Row(
+        "latent-flow", CODED | FLOW | {"joint": False}, noisy_encoder=True
+    ),
     "wae": Row("wae", CODED | {"condition_weight": 1.0, "prior_weight": 30.0}),
     "wae-h": Row("wae", CODED | {"prior": "sphere"}),
     "swae": Row("swae", CODED),

@@ -9,6 +9,7 @@ from caloforge.models.catalogue import ModelCatalogue, ModelConfig
 from caloforge.models.cwae import CWAEConfig
 from caloforge.models.dcgan import DCGAN, DCGANConfig
 from caloforge.models.e2e_sae import E2ESAEConfig, E2ESinkhornAutoencoder
+from caloforge.models.latent_flow import FlowPriorAutoencoder, LatentFlowConfig
 from caloforge.models.prior_autoencoder import PriorAutoencoder
 from caloforge.models.regression import MeanRegression, RegressionConfig
 from caloforge.models.sae import SAEConfig
@@ -23,6 +24,8 @@ __all__ = [
     "DCGANConfig",
     "E2ESAEConfig",
     "E2ESinkhornAutoencoder",
+    "FlowPriorAutoencoder",
+    "LatentFlowConfig",
     "MeanRegression",
     "ModelCatalogue",
     "ModelConfig",
@@ -44,6 +47,7 @@ MODELS = ModelCatalogue(
         "swae": SWAEConfig,
         "cwae": CWAEConfig,
         "sae": SAEConfig,
+        "latent-flow": LatentFlowConfig,
         "dcgan": DCGANConfig,
         "regression": RegressionConfig,
     }

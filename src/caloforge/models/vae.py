@@ -65,7 +65,7 @@ class VariationalAutoencoder(Autoencoder):
         self, showers: Tensor, conditions: Tensor, noise: Tensor | None = None
     ) -> Tensor:
         """Mean codes ``(batch, latent)``; with normal ``noise`` draws from the posterior."""
-        mean, log_variance = self._posterior(showers, conditions)
+        mean, log_variance = self.posterior(showers, conditions)
         return mean if noise is None else mean + noise * (log_variance / 2).exp()
 
     def sample_latent(self, conditions: Tensor, noise: Tensor) -> Tensor:
@@ -73,19 +73,33 @@ class VariationalAutoencoder(Autoencoder):
         del conditions
         return noise
 
-    def _posterior(self, showers: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+    def posterior(self, showers: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of the codes, ``(batch, latent)`` each."""
         encoded = self.encoder(self.cells.encoded(showers), conditions)
         mean, log_variance = encoded.chunk(2, dim=1)
         return mean, log_variance.clamp(*_LOG_VARIANCE)
 
+    def divergence(
+        self, codes: Tensor, mean: Tensor, log_variance: Tensor, conditions: Tensor
+    ) -> Tensor:
+        """Divergence from the posteriors to the prior, mean over the batch, in nats.
+
+        Arguments:
+            codes: One draw from each posterior, ``(batch, latent)``.
+            mean: Of the posteriors, ``(batch, latent)``.
+            log_variance: Of the posteriors, ``(batch, latent)``.
+            conditions: ``(batch, condition)``.
+        """
+        del codes, conditions
+        return gaussian_kl(mean, log_variance)
+
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus divergence of the codes."""
-        mean, log_variance = self._posterior(batch.showers, batch.conditions)
+        mean, log_variance = self.posterior(batch.showers, batch.conditions)
         noise = normal(len(mean), self.latent_dim, rng, mean)
         codes = mean + noise * (log_variance / 2).exp()
         reconstruction = self.cells.loss(self.outputs(codes, batch.conditions), batch)
-        divergence = gaussian_kl(mean, log_variance)
+        divergence = self.divergence(codes, mean, log_variance, batch.conditions)
         return Objective(
             total=reconstruction + self.kl_weight * divergence,
             terms={"reconstruction": reconstruction.detach(), "kl": divergence.detach()},
@@ -116,25 +130,23 @@ class VAEConfig:
         check_positive("model", latent_dim=self.latent_dim)
         check_positive("model", zero=True, kl_weight=self.kl_weight)
 
+    def parts(self, spec: ShowerSpec) -> tuple[nn.Module, nn.Module, CellHead]:
+        """Make encoder, decoder and cell head."""
+        cells = cell_head(self.cells, spec)
+        encoder = make_encoder(
+            self.network, spec, self.encoder, conditioned=True, outputs=2 * self.latent_dim
+        )
+        decoder = make_decoder(
+            self.network,
+            spec,
+            self.decoder,
+            inputs=self.latent_dim + spec.condition_dim,
+            bias=cells.bias(),
+        )
+        return encoder, decoder, cells
+
     def build(self, spec: ShowerSpec) -> VariationalAutoencoder:
         """Make the untrained model."""
-        cells = cell_head(self.cells, spec)
         return VariationalAutoencoder(
-            make_encoder(
-                self.network,
-                spec,
-                self.encoder,
-                conditioned=True,
-                outputs=2 * self.latent_dim,
-            ),
-            make_decoder(
-                self.network,
-                spec,
-                self.decoder,
-                inputs=self.latent_dim + spec.condition_dim,
-                bias=cells.bias(),
-            ),
-            cells,
-            latent_dim=self.latent_dim,
-            kl_weight=self.kl_weight,
+            *self.parts(spec), latent_dim=self.latent_dim, kl_weight=self.kl_weight
         )
