@@ -33,6 +33,7 @@ class Row:
         noisy_encoder: Whether its codes have noise by default.
         fluctuates: Whether it learns how showers of a condition differ.
         cells: Cell heads that it refuses, and what is taken instead.
+        certain: Phases whose objective draws nothing.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Row:
     noisy_encoder: bool = False
     fluctuates: bool = True
     cells: tuple[tuple[str, str], ...] = ()
+    certain: tuple[str, ...] = ()
 
 
 CODED = {"latent_dim": 3}
@@ -69,15 +71,32 @@ ROWS = {
     "sae": Row("sae", CODED | {"condition_weight": 1.0}),
     "sae-h": Row("sae", CODED | {"prior": "sphere"}),
     "dcgan": Row("dcgan", {"noise_dim": 3}, steps=800, cells=JUDGED),
-    "regression": Row("regression", {}, fluctuates=False),
+    "sdi-gan": Row(
+        "sdi-gan",
+        {"noise_dim": 3, "spread_hidden": (16,)},
+        steps=800,
+        cells=JUDGED,
+        certain=("spread", "auxiliary"),
+    ),
+    "regression": Row("regression", {}, fluctuates=False, certain=("regression",)),
+    "channel-regressor": Row(
+        "channel-regressor", {"noise_dim": 4, "hidden": (16,)}, certain=("shape",)
+    ),
 }
 WIDTHS = {
-    "mlp": {"encoder": (16,), "decoder": (16,), "generator": (16,), "discriminator": (16,)},
+    "mlp": {
+        "encoder": (16,),
+        "decoder": (16,),
+        "generator": (16,),
+        "discriminator": (16,),
+        "regressor": (16,),
+    },
     "conv": {
         "encoder": (4, 8),
         "decoder": (16, 8, 4),
         "generator": (16, 8, 4),
         "discriminator": (4, 8, 8),
+        "regressor": (4, 8),
         "batch_norm": True,
     },
     "upsampling": {
@@ -85,6 +104,7 @@ WIDTHS = {
         "decoder": (16, 8, 4),
         "generator": (16, 8, 4),
         "discriminator": (4, 8, 8),
+        "regressor": (4, 8),
     },
 }
 # Detector, network and cells. Grids of odd and even sizes, square and not.

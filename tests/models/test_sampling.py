@@ -10,7 +10,7 @@ from caloforge.config import run_from_tables
 from caloforge.training.bundle import Bundle, read_bundle, write_bundle
 from caloforge.types import LatentGenerator
 
-WITHOUT_ENCODER = ("regression", "dcgan")
+WITHOUT_ENCODER = ("regression", "channel-regressor", "dcgan", "sdi-gan")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Or none of these: an installed package can bring models, see `caloforge.models.c
 from __future__ import annotations
 
 from caloforge.models.catalogue import ModelCatalogue, ModelConfig
+from caloforge.models.channel_regressor import ChannelRegressor, ChannelRegressorConfig
 from caloforge.models.cwae import CWAEConfig
 from caloforge.models.dcgan import DCGAN, DCGANConfig
 from caloforge.models.e2e_sae import E2ESAEConfig, E2ESinkhornAutoencoder
@@ -13,6 +14,7 @@ from caloforge.models.latent_flow import FlowPriorAutoencoder, LatentFlowConfig
 from caloforge.models.prior_autoencoder import PriorAutoencoder
 from caloforge.models.regression import MeanRegression, RegressionConfig
 from caloforge.models.sae import SAEConfig
+from caloforge.models.sdi_gan import SDIGAN, SDIGANConfig
 from caloforge.models.swae import SWAEConfig
 from caloforge.models.vae import VAEConfig, VariationalAutoencoder
 from caloforge.models.wae import WAEConfig
@@ -20,7 +22,10 @@ from caloforge.models.wae import WAEConfig
 __all__ = [
     "DCGAN",
     "MODELS",
+    "SDIGAN",
     "CWAEConfig",
+    "ChannelRegressor",
+    "ChannelRegressorConfig",
     "DCGANConfig",
     "E2ESAEConfig",
     "E2ESinkhornAutoencoder",
@@ -32,6 +37,7 @@ __all__ = [
     "PriorAutoencoder",
     "RegressionConfig",
     "SAEConfig",
+    "SDIGANConfig",
     "SWAEConfig",
     "VAEConfig",
     "VariationalAutoencoder",
@@ -49,6 +55,8 @@ MODELS = ModelCatalogue(
         "sae": SAEConfig,
         "latent-flow": LatentFlowConfig,
         "dcgan": DCGANConfig,
+        "sdi-gan": SDIGANConfig,
         "regression": RegressionConfig,
+        "channel-regressor": ChannelRegressorConfig,
     }
 )

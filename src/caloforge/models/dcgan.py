@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from caloforge.nn import CellHead, ShowerSpec
+    from caloforge.nn.discriminator import Discriminator
 
 
 class DCGAN(nn.Module):
@@ -63,7 +64,7 @@ class DCGAN(nn.Module):
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module,
+        discriminator: Discriminator,
         cells: CellHead,
         *,
         noise_dim: int,
@@ -85,14 +86,17 @@ class DCGAN(nn.Module):
 
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """One shower per condition and normal noise, ``-> (batch, cell)``."""
-        return self.cells(self.generator(torch.cat((noise, conditions), dim=1)))
+        return self.cells(self._outputs(conditions, noise))
+
+    def _outputs(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        outputs: Tensor = self.generator(torch.cat((noise, conditions), dim=1))
+        return outputs
 
     def _generated(self, batch: ShowerBatch, rng: torch.Generator) -> Tensor:
         """Showers as the discriminator sees them, for the conditions of a batch."""
         conditions = batch.conditions
         noise = normal(len(conditions), self.noise_dim, rng, conditions)
-        outputs = self.generator(torch.cat((noise, conditions), dim=1))
-        return self.cells.seen(outputs, rng) * batch.near
+        return self.cells.seen(self._outputs(conditions, noise), rng) * batch.near
 
     def _score(self, seen: Tensor, conditions: Tensor) -> Tensor:
         scores: Tensor = self.discriminator(seen, conditions)
@@ -124,10 +128,13 @@ class DCGAN(nn.Module):
 
     def generate(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Loss of the generator; the discriminator only judges."""
-        made = self._generated(batch, rng)
-        with untouched_statistics(self.discriminator):
-            loss = softplus(-self._score(made, batch.conditions)).mean()
+        loss = self._deception(self._generated(batch, rng), batch.conditions)
         return Objective(loss, {"loss": loss.detach()})
+
+    def _deception(self, made: Tensor, conditions: Tensor) -> Tensor:
+        """How far generated showers are from being taken for full simulation."""
+        with untouched_statistics(self.discriminator):
+            return softplus(-self._score(made, conditions)).mean()
 
     def phases(self) -> Sequence[Phase]:
         """The discriminator moves, then the generator."""
@@ -179,31 +186,47 @@ class DCGANConfig:
 
     def build(self, spec: ShowerSpec) -> DCGAN:
         """Make the untrained model."""
+        cells = self.cell_head(spec)
+        return DCGAN(
+            self.make_generator(spec, cells),
+            self.make_discriminator(spec),
+            cells,
+            noise_dim=self.noise_dim,
+            penalty=self.penalty,
+            discriminator_rate=self.discriminator_rate,
+        )
+
+    def cell_head(self, spec: ShowerSpec) -> CellHead:
+        """Make the meaning of the generator's outputs.
+
+        Raises:
+            ConfigError: If a discriminator cannot teach it, or it does not fit the detector.
+        """
         if self.cells == "negative-binomial":
             msg = (
                 "model.cells: found 'negative-binomial', expected 'poisson' or 'log1p'; a "
                 "discriminator gives no gradient to the width of a law"
             )
             raise ConfigError(msg)
-        cells = cell_head(self.cells, spec)
-        return DCGAN(
-            make_decoder(
-                self.network,
-                spec,
-                self.generator,
-                inputs=self.noise_dim + spec.condition_dim,
-                bias=cells.bias(),
-                key="model.generator",
-            ),
-            make_discriminator(
-                self.network,
-                spec,
-                self.discriminator,
-                batch_norm=self.batch_norm,
-                projection=self.projection,
-            ),
-            cells,
-            noise_dim=self.noise_dim,
-            penalty=self.penalty,
-            discriminator_rate=self.discriminator_rate,
+        return cell_head(self.cells, spec)
+
+    def make_generator(self, spec: ShowerSpec, cells: CellHead) -> nn.Module:
+        """Make the generator, ``(batch, noise + condition) -> (batch, cell)``."""
+        return make_decoder(
+            self.network,
+            spec,
+            self.generator,
+            inputs=self.noise_dim + spec.condition_dim,
+            bias=cells.bias(),
+            key="model.generator",
+        )
+
+    def make_discriminator(self, spec: ShowerSpec) -> Discriminator:
+        """Make the discriminator, ``(batch, cell), (batch, condition) -> (batch, 1)``."""
+        return make_discriminator(
+            self.network,
+            spec,
+            self.discriminator,
+            batch_norm=self.batch_norm,
+            projection=self.projection,
         )

@@ -2,10 +2,11 @@
 
 from caloforge.nn.batch_norm import untouched_statistics
 from caloforge.nn.cells import CELL_HEADS, CellHead, Log1pCells, PoissonCells, cell_head
-from caloforge.nn.coders import NoiseGenerator, make_decoder, make_encoder
+from caloforge.nn.coders import ConstantDecoder, NoiseGenerator, make_decoder, make_encoder
 from caloforge.nn.discriminator import make_discriminator
+from caloforge.nn.maximum import ShowerMaximum
 from caloforge.nn.mlp import MLP
-from caloforge.nn.processes import finite, gathered, normal
+from caloforge.nn.processes import finite, gathered, normal, own
 from caloforge.nn.regions import RegionSums
 from caloforge.nn.spec import MeanShower, ShowerSpec
 from caloforge.nn.widths import check_widths
@@ -14,11 +15,13 @@ __all__ = [
     "CELL_HEADS",
     "MLP",
     "CellHead",
+    "ConstantDecoder",
     "Log1pCells",
     "MeanShower",
     "NoiseGenerator",
     "PoissonCells",
     "RegionSums",
+    "ShowerMaximum",
     "ShowerSpec",
     "cell_head",
     "check_widths",
@@ -28,5 +31,6 @@ __all__ = [
     "make_discriminator",
     "make_encoder",
     "normal",
+    "own",
     "untouched_statistics",
 ]

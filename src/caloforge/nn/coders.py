@@ -119,7 +119,13 @@ def check_network(network: str, spec: ShowerSpec) -> None:
 
 
 def make_encoder(
-    network: str, spec: ShowerSpec, widths: Sequence[int], *, conditioned: bool, outputs: int
+    network: str,
+    spec: ShowerSpec,
+    widths: Sequence[int],
+    *,
+    conditioned: bool,
+    outputs: int,
+    key: str = "model.encoder",
 ) -> DenseEncoder | ConvEncoder:
     """Make an encoder ``(showers, conditions or None) -> (batch, outputs)``.
 
@@ -129,6 +135,7 @@ def make_encoder(
         widths: Units of the hidden layers, or channels of the convolutions.
         conditioned: Whether it sees the condition.
         outputs: Length of the result.
+        key: Setting that holds the widths, for messages.
 
     Raises:
         ConfigError: If the network is unknown, or cannot have these widths.
@@ -137,7 +144,7 @@ def make_encoder(
     condition_dim = spec.condition_dim if conditioned else 0
     if network != "mlp" and spec.grid is not None:
         check_widths(
-            "model.encoder",
+            key,
             widths,
             least=1,
             halvings=len(widths),
@@ -145,7 +152,7 @@ def make_encoder(
             expected="channels of a few convolutions, each halving it; try [32, 64]",
         )
         return ConvEncoder(spec.grid, widths, condition_dim, outputs, spec.planes)
-    check_widths("model.encoder", widths)
+    check_widths(key, widths)
     return DenseEncoder(spec.n_cells, widths, condition_dim, outputs)
 
 

@@ -50,9 +50,14 @@ class Judge(nn.Module):
             else None
         )
 
+    def features(self, inputs: Tensor, conditions: Tensor) -> Tensor:
+        """Units of the last hidden layer, from which the score is made, ``(batch, unit)``."""
+        units: Tensor = self.hidden(torch.cat((inputs, conditions), dim=1))
+        return units
+
     def forward(self, features: Tensor, conditions: Tensor) -> Tensor:
         """Map ``(batch, feature)`` and ``(batch, condition)`` to scores ``(batch, 1)``."""
-        hidden = self.hidden(torch.cat((features, conditions), dim=1))
+        hidden = self.features(features, conditions)
         scores: Tensor = self.score(hidden)
         if self.projection is not None:
             scores = scores + (self.projection(conditions) * hidden).sum(dim=1, keepdim=True)
@@ -74,6 +79,10 @@ class DenseDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.judge = Judge(cells, hidden, condition_dim, projection=projection)
+
+    def features(self, showers: Tensor, conditions: Tensor) -> Tensor:
+        """What it sees in a shower: units of its last hidden layer, ``(batch, unit)``."""
+        return self.judge.features(showers, conditions)
 
     def forward(self, showers: Tensor, conditions: Tensor) -> Tensor:
         """Map ``(batch, cell)`` and ``(batch, condition)`` to scores ``(batch, 1)``."""
@@ -122,11 +131,21 @@ class ConvDiscriminator(nn.Module):
             channels[-1] * left[0] * left[1], (hidden,), condition_dim, projection=projection
         )
 
+    def features(self, showers: Tensor, conditions: Tensor) -> Tensor:
+        """What it sees in a shower: units of its dense layer, ``(batch, unit)``."""
+        return self.judge.features(self._convolved(showers), conditions)
+
     def forward(self, showers: Tensor, conditions: Tensor) -> Tensor:
         """Map ``(batch, cell)`` and ``(batch, condition)`` to scores ``(batch, 1)``."""
-        features = self.convolutions(showers.reshape(-1, *self.shape)).flatten(1)
-        scores: Tensor = self.judge(features, conditions)
+        scores: Tensor = self.judge(self._convolved(showers), conditions)
         return scores
+
+    def _convolved(self, showers: Tensor) -> Tensor:
+        convolved: Tensor = self.convolutions(showers.reshape(-1, *self.shape))
+        return convolved.flatten(1)
+
+
+Discriminator = DenseDiscriminator | ConvDiscriminator
 
 
 def make_discriminator(
@@ -136,7 +155,7 @@ def make_discriminator(
     *,
     batch_norm: bool = False,
     projection: bool = False,
-) -> DenseDiscriminator | ConvDiscriminator:
+) -> Discriminator:
     """Make a discriminator ``(showers, conditions) -> (batch, 1)``.
 
     Arguments:

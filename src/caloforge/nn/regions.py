@@ -32,7 +32,11 @@ class RegionSums(nn.Module):
 
     def forward(self, showers: Tensor) -> Tensor:
         """Map observed showers ``(batch, cell)`` to ``(batch, region + 1)``."""
-        return self._stabilised(showers @ self.get_buffer("masks"))
+        return self._stabilised(self.plain(showers))
+
+    def plain(self, showers: Tensor) -> Tensor:
+        """Sum up each region in the detector's unit, ``(batch, cell) -> (batch, region)``."""
+        return showers @ self.get_buffer("masks")
 
     def drawn(self, cells: Tensor, law: CellLaw, rng: torch.Generator) -> Tensor:
         r"""Map a model's cells ``(batch, cell)`` to what their counts would give.
@@ -40,7 +44,10 @@ class RegionSums(nn.Module):
         Counts are drawn. The gradient takes a count for its intensity, which is the first
         order of :math:`\\mathrm{d} E f(X) / \\mathrm{d} \\lambda = E[f(X + 1) - f(X)]`.
         """
-        sums = cells @ self.get_buffer("masks")
+        return self.drawn_sums(self.plain(cells), law, rng)
+
+    def drawn_sums(self, sums: Tensor, law: CellLaw, rng: torch.Generator) -> Tensor:
+        """As `drawn`, from a model's expected sums ``(batch, region)``."""
         with torch.no_grad():
             noise = own(law.draw_sums(gathered(sums), rng)) - sums
         return self._stabilised(sums + noise)
