@@ -15,8 +15,14 @@ from caloforge.metrics.regions import find_regions
 from caloforge.metrics.settings import Settings
 from caloforge.report import Evaluation, evaluate_samples
 from caloforge.report.content import Content
-from caloforge.report.images import drawn_as_image, upright_image, upright_mean
+from caloforge.report.images import (
+    drawn_as_image,
+    upright_image,
+    upright_mean,
+    words_of_images,
+)
 from caloforge.report.maps import mean_maps, shower_grid
+from caloforge.report.page import render_page
 from caloforge.report.pictures import make_pictures
 from caloforge.report.sheets import region_sheet
 from caloforge.report.summary import summaries
@@ -108,6 +114,22 @@ def test_no_word_of_particles(evaluation) -> None:
     assert ticks == [str(k) for k in range(N_LABELS)]
 
 
+def test_the_page_says_how_its_words_are_read(evaluation) -> None:
+    page = render_page(evaluation)
+    assert "Generated images against the given ones, images" in page
+    assert "Generated showers against full simulation" not in page
+    assert words_of_images(small_geometry()) in page
+
+
+def test_the_size_of_a_pixel_is_told_where_there_are_pixels(toy_cylinder) -> None:
+    one = small_geometry()
+    assert one.layout.pitch_cm == (1.0, 1.0)
+    assert words_of_images(one).endswith("counts as 1 cm.")
+    flat = replace(one, layout=replace(one.layout, pitch_cm=(2.0, 0.5)))
+    assert words_of_images(flat).endswith("counts as 2 x 0.5 cm.")
+    assert words_of_images(toy_cylinder).endswith("with its label.")
+
+
 def test_regions_are_labels(evaluation) -> None:
     regions = evaluation.outcome.regions
     assert {r.label for r in regions} == {f"label {k}" for k in range(N_LABELS)}
@@ -125,3 +147,6 @@ def test_showers_of_particles_keep_their_energies(toy_grid, toy_sample) -> None:
     assert not trial.images
     figure = shower_grid(trial.sides, toy_grid)
     assert "GeV" in words(figure)
+    page = render_page(evaluate_samples(sample, {"made": sample}))
+    assert "Generated showers against full simulation" in page
+    assert "keeps the words of showers" not in page

@@ -1,4 +1,4 @@
-"""Images drawn as people look at them: upright, in grey or in their colours."""
+"""Images as people look at them: upright, in grey or in their colours, and in words."""
 
 from __future__ import annotations
 
@@ -20,6 +20,23 @@ _COLOURS = 3
 def drawn_as_image(geometry: DetectorGeometry) -> bool:
     """Whether showers are images: a grid whose cells have a largest value."""
     return geometry.maximum is not None and isinstance(geometry.layout, GridLayout)
+
+
+def words_of_images(geometry: DetectorGeometry) -> str:
+    """How the words of a report, which are those of showers, are read where it is of images.
+
+    Arguments:
+        geometry: A grid, or any geometry whose cells have a largest value.
+    """
+    words = (
+        "This page keeps the words of showers: here a shower is an image, full simulation are "
+        "the given images, a particle is one of them with its label"
+    )
+    if not isinstance(geometry.layout, GridLayout):
+        return f"{words}."
+    across, up = geometry.layout.pitch_cm
+    size = f"{across:g} cm" if across == up else f"{across:g} x {up:g} cm"
+    return f"{words}; a pixel, which has no size, counts as {size}."
 
 
 def upright_image(cells: NDArray[Any], geometry: DetectorGeometry) -> NDArray[np.float64]:

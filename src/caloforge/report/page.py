@@ -13,6 +13,7 @@ from caloforge.metrics.assessment import LEVEL
 from caloforge.output import new_file, new_folder
 from caloforge.report import sheets, tables
 from caloforge.report.content import Content
+from caloforge.report.images import words_of_images
 from caloforge.report.numbers import number
 from caloforge.report.pictures import SECTIONS, Picture, make_pictures
 from caloforge.report.spreadsheet import csv_text
@@ -112,7 +113,10 @@ def _render(
     origins: dict[str, Mapping[str, Any]] = {"full simulation": evaluation.reference.provenance}
     origins |= {name: sample.provenance for name, sample in evaluation.generated.items()}
     origins |= provenance
-    floor = comparison.floor
+    floor, images = comparison.floor, evaluation.trial.images
+    introduction = tables.introduction(comparison)
+    if images:
+        introduction += f" {words_of_images(evaluation.reference.geometry)}"
     made_of = {k: v for k, v in evaluation.provenance.items() if k not in {"files", "warnings"}}
     return page_template("caloforge.report", "report.html.j2").render(
         comparison=comparison,
@@ -121,7 +125,8 @@ def _render(
         summaries=summaries(content),
         colours=[colour(k) for k in range(len(content.samples))],
         level=LEVEL,
-        introduction=tables.introduction(comparison),
+        images=images,
+        introduction=introduction,
         headline=sheets.headline_sheet(content),
         differences=sheets.difference_sheet(content),
         tests=sheets.test_sheet(content),
