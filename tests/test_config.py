@@ -93,3 +93,9 @@ def test_own_run_file(tmp_path) -> None:
     path.write_text('[model]\nname = "vae"\n[train]\nsteps = 3\n')
     run = load_run(path)
     assert (run.model_name, run.train.steps, run.data.train) == ("vae", 3, "zn-train")
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_an_exponent_of_kinds_out_of_range_is_refused(value) -> None:
+    with pytest.raises(ConfigError, match=r"data.oversample_kinds: found .*, expected 0 to 1"):
+        load_run("zn-vae", [f"data.oversample_kinds={value}"])

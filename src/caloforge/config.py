@@ -47,6 +47,9 @@ class DataConfig:
         centre_on_impact: Show models the cells relative to the cell that was hit (grids).
         reflect: Reflect training showers at random where the geometry has symmetries.
         pair_repeats: Keep repeated showers of a particle in one batch.
+        oversample_kinds: Makes rare kinds of particles come more often in training: each kind
+            of n showers is drawn in proportion to n^(1 - this). 0 leaves them as in the file,
+            1 makes all kinds alike.
         loading: ``"memory"`` holds all showers, ``"stream"`` reads them while training,
             ``"auto"`` holds them if they take at most a quarter of the free memory.
         buffer_mb: MiB of showers in memory at a time where they are streamed.
@@ -68,11 +71,18 @@ class DataConfig:
     centre_on_impact: bool = False
     reflect: bool = False
     pair_repeats: bool = False
+    oversample_kinds: float = 0.0
     loading: str = "auto"
     buffer_mb: int = 128
     workers: int = 1
 
     def __post_init__(self) -> None:
+        if not 0 <= self.oversample_kinds <= 1:
+            msg = (
+                f"data.oversample_kinds: found {self.oversample_kinds}, expected 0 to 1; "
+                "try 0.5"
+            )
+            raise ConfigError(msg)
         # They refuse what is out of range.
         _ = self.split_plan, self.selection, self.loading_plan
 

@@ -228,3 +228,30 @@ def test_held_sides_do_not_hold_what_is_left_out(grid_run) -> None:
     assert len(prepared.train) + len(prepared.validation) < 120
     assert set(prepared.train.sample.particles["pdg"]) == {2112}
     assert preparation.prepare(replace(run, seed=3)).train.sample.source.endswith("grid.h5")
+
+
+@pytest.mark.parametrize("loading", ["memory", "stream"])
+def test_oversampled_kinds_change_batches_and_nothing_that_is_fitted(
+    loading, grid_run, tmp_path, monkeypatch, small_pools
+) -> None:
+    settings = (f"data.loading={loading}", "data.oversample_kinds=1.0")
+    plain, run = prepare(grid_run(settings[0])), grid_run(*settings)
+    prepared = prepare(run)
+    for kept in ("mean", "cell_scale", "condition_dim"):
+        before, now = (getattr(one.spec, kept) for one in (plain, prepared))
+        assert torch.equal(before, now) if kept == "mean" else before == now
+    assert prepared.train.conditions.features == plain.train.conditions.features
+    assert prepared.frame.far_light.per_gev == plain.frame.far_light.per_gev
+    shares = prepared.data["shares of kinds in an epoch"]
+    assert len(shares) > 1
+    assert set(shares.values()) == {round(1 / len(shares), 6)}
+    assert "shares of kinds in an epoch" not in plain.data
+
+    printed = io.StringIO()
+    train(run, tmp_path / "whole", console=Console(file=printed, width=200))
+    assert "kinds in an epoch, oversampled: " in printed.getvalue()
+    broken(run, tmp_path / "stopped", monkeypatch)
+    train(run, tmp_path / "stopped", resume=True)
+    assert same(outcome(tmp_path / "whole"), outcome(tmp_path / "stopped"))
+    train(grid_run(settings[0]), tmp_path / "plain")
+    assert not same(outcome(tmp_path / "whole"), outcome(tmp_path / "plain"))

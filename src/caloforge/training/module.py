@@ -57,6 +57,7 @@ class PhaseTraining(LightningModule):
         seed: Seed of the run.
         pair_repeats: Keep repeated showers of a particle in one batch.
         workers: Threads that make batches ahead.
+        oversample_kinds: Exponent by which rare kinds of particles come more often.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class PhaseTraining(LightningModule):
         *,
         pair_repeats: bool = False,
         workers: int = 0,
+        oversample_kinds: float = 0.0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -81,6 +83,7 @@ class PhaseTraining(LightningModule):
         self.seed = seed
         self.pair_repeats = pair_repeats
         self.workers = workers
+        self.oversample_kinds = oversample_kinds
         self.train_data = train
         self.validation_data = ValidationSet(validation, frame, config.batch_size)
         stream = self._stream(0)
@@ -123,6 +126,7 @@ class PhaseTraining(LightningModule):
             start=start,
             stop=stop,
             pair_repeats=self.pair_repeats,
+            oversample_kinds=self.oversample_kinds,
             rank=self.global_rank,
             world_size=self.config.devices,
             workers=self.workers,

@@ -10,6 +10,7 @@ import numpy as np
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.feeding.loading import give_back
+from caloforge.data.feeding.oversampling import Kinds
 from caloforge.data.feeding.stream_fits import fit_light, stored
 from caloforge.data.files.shower_file import ShowerFile, ShowerSample
 from caloforge.data.sample import resolve
@@ -95,6 +96,7 @@ def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
             "validation particles": len(np.unique(incident[split.validation])),
             "loading": mode,
             **_order_of(train),
+            **_oversampled(train, run.data.oversample_kinds),
             **record.as_dict(),
             "full simulation": origin(file.provenance),
         }
@@ -128,6 +130,19 @@ def held(file: ShowerFile, rows: NDArray[np.int64]) -> ShowerSample:
         provenance=file.provenance,
         source=str(file.path),
     )
+
+
+def _oversampled(train: ShowerDataset | StreamedShowers, exponent: float) -> dict[str, Any]:
+    """Share of each kind in an epoch, the largest first, where rare kinds are oversampled."""
+    if exponent == 0:
+        return {}
+    if isinstance(train, ShowerDataset):
+        kinds = Kinds.of([train.sample.particles])
+    elif train.kinds is not None:
+        kinds = train.kinds
+    shares = zip(kinds.names, kinds.shares(exponent).tolist(), strict=True)
+    by_size = sorted(shares, key=lambda item: (-item[1], item[0]))
+    return {"shares of kinds in an epoch": {name: round(share, 6) for name, share in by_size}}
 
 
 def _order_of(train: ShowerDataset | StreamedShowers) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def train(
         run.seed,
         pair_repeats=run.data.pair_repeats,
         workers=run.data.workers,
+        oversample_kinds=run.data.oversample_kinds,
     )
     keeper = RoundKeeper(checkpoint, run.train.patience)
     if resume:
@@ -284,6 +285,11 @@ def _report(console: Console, run: RunConfig, prepared: Prepared) -> None:
             f"streamed from {prepared.train.path}: {prepared.train.pool_rows:,} showers a pool "
             f"(data.buffer_mb = {run.data.buffer_mb})"
         )
+    shares = data.get("shares of kinds in an epoch")
+    if shares:
+        most = ", ".join(f"{name} {share:.1%}" for name, share in list(shares.items())[:8])
+        rest = f" and {len(shares) - 8} others" if len(shares) > 8 else ""
+        lines.append(f"kinds in an epoch, oversampled: {most}{rest}")
     for line in lines:
         console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
 

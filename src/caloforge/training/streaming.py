@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from caloforge.data.features import ConditionSet
+from caloforge.data.feeding.oversampling import Kinds
 from caloforge.data.feeding.stream import StreamedShowers
 from caloforge.data.feeding.stream_fits import (
     fit_conditions,
@@ -63,6 +64,10 @@ def streamed_sides(
         pieces = partial(particle_pieces, file, split.train)
         conditions = fit_conditions(names, pieces, geometry)
 
+    kinds = None
+    if run.data.oversample_kinds > 0:
+        kinds = Kinds.of([table] if table is not None else particle_pieces(file, split.train))
+
     def side(rows: NDArray[np.int64], blocks: Blocks) -> StreamedShowers:
         return StreamedShowers(
             path=file.path,
@@ -75,6 +80,7 @@ def streamed_sides(
             reflect=run.data.reflect,
             table=table if rows is split.train else None,
             workers=loading.workers,
+            kinds=kinds if rows is split.train else None,
         )
 
     train = side(split.train, Blocks.of(split.train, how.chunk_rows, starts))

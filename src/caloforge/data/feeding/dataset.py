@@ -12,6 +12,7 @@ from torch.utils.data import IterableDataset
 
 from caloforge.data.feeding.ahead import ahead
 from caloforge.data.feeding.assembly import Cells, DeviceCells, HostCells, lines, moved
+from caloforge.data.feeding.oversampling import Kinds, repeated_order
 from caloforge.data.reflections import Reflections
 from caloforge.data.transforms import CellFrame
 from caloforge.types import ShowerBatch
@@ -161,6 +162,7 @@ class Steps:
         stop: One past the last step; ``None`` never stops.
         pair_repeats: Keep repeated showers of a particle together, so that a batch holds
             them both (but for those cut at its end).
+        oversample_kinds: Exponent of `Kinds.shares`: above 0 rare kinds come more often.
         rank: Number of this process, of `world_size`: each takes its share of every batch.
         world_size: Number of processes.
         workers: Threads that make batches ahead; 0 makes each when it is asked for.
@@ -172,6 +174,7 @@ class Steps:
     start: int = 0
     stop: int | None = None
     pair_repeats: bool = False
+    oversample_kinds: float = 0.0
     rank: int = 0
     world_size: int = 1
     workers: int = 0
@@ -192,9 +195,9 @@ class Steps:
 class BatchStream(IterableDataset[ShowerBatch]):
     """Training batches from one step to another, a pure function of (seed, step).
 
-    Every epoch visits each shower once, in an order set by (seed, epoch); what is left over at
-    the end of an epoch is dropped. A run that is resumed at step k gets the batches that it
-    would have got.
+    Every epoch visits each shower once, or as often as `Kinds` says, in an order set by (seed,
+    epoch); what is left over at the end of an epoch is dropped. A run that is resumed at step k
+    gets the batches that it would have got.
 
     Arguments:
         dataset: Training showers.
@@ -207,6 +210,9 @@ class BatchStream(IterableDataset[ShowerBatch]):
         self.dataset = dataset
         self.batch_size = min(batch_size, len(dataset))
         self.steps = Steps(**options)
+        self._kinds: Kinds | None = None
+        if self.steps.oversample_kinds > 0:
+            self._kinds = Kinds.of([dataset.sample.particles])
 
     @property
     def steps_per_epoch(self) -> int:
@@ -214,15 +220,16 @@ class BatchStream(IterableDataset[ShowerBatch]):
         return len(self.dataset) // self.batch_size
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Order of the showers in one epoch, ``(showers,)``."""
-        rng = np.random.default_rng((self.steps.seed, 0, epoch))
-        if not self.steps.pair_repeats:
-            return rng.permutation(len(self.dataset))
-        incident = self.dataset.sample.particles.incident
-        _, group = np.unique(incident, return_inverse=True)
-        rank = rng.permutation(group.max() + 1)[group]
-        order: NDArray[np.int64] = np.lexsort((rng.random(len(group)), rank))
-        return order
+        """Order of the showers in one epoch, ``(showers,)`` or, with repeats, a few more."""
+        steps, group = self.steps, None
+        if steps.pair_repeats:
+            incident = self.dataset.sample.particles.incident
+            _, group = np.unique(incident, return_inverse=True)
+        times = np.ones(len(self.dataset), dtype=np.int64)
+        if self._kinds is not None:
+            exponent = steps.oversample_kinds
+            times = self._kinds.times(exponent, seed=steps.seed, epoch=epoch, group=group)
+        return repeated_order(times, np.random.default_rng((steps.seed, 0, epoch)), group)
 
     def __iter__(self) -> Iterator[ShowerBatch]:
         """Yield the batches of the steps from `start` to `stop`."""

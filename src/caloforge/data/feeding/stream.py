@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caloforge.data.features import ConditionSet
+    from caloforge.data.feeding.oversampling import Kinds
     from caloforge.data.feeding.stream_order import Blocks
     from caloforge.geometry import DetectorGeometry
 
@@ -47,6 +48,7 @@ class StreamedShowers:
         reflect: Whether batches may be reflected.
         table: Incident particles of the rows, where they are few enough to be held.
         workers: Threads that read ahead where showers are taken in order.
+        kinds: Kinds of the particles, where rare ones are oversampled.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class StreamedShowers:
     reflect: bool = False
     table: Particles | None = None
     workers: int = 0
+    kinds: Kinds | None = None
     shelf: PoolShelf = field(default_factory=PoolShelf, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -136,6 +139,9 @@ class PooledStream(IterableDataset[ShowerBatch]):
         if self.steps.pair_repeats != (dataset.blocks.group_start is not None):
             msg = f"pair_repeats = {self.steps.pair_repeats}, but not so the blocks"
             raise ValueError(msg)
+        if self.steps.oversample_kinds > 0 and dataset.kinds is None:
+            msg = f"oversample_kinds = {self.steps.oversample_kinds}, but no kinds"
+            raise ValueError(msg)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -143,18 +149,28 @@ class PooledStream(IterableDataset[ShowerBatch]):
         return len(self.dataset) // self.batch_size
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Order of the showers in one epoch, ``(showers,)``."""
+        """Order of the showers in one epoch, ``(showers,)`` or, with repeats, a few more."""
         order = self._epoch(epoch)
         return np.concatenate([order.pool(number) for number in range(len(order))])
 
     def _epoch(self, epoch: int) -> EpochOrder:
         if epoch not in self._orders:
             data = self.dataset
-            order = EpochOrder(data.blocks, data.pool_rows, seed=self.steps.seed, epoch=epoch)
+            seed, times = self.steps.seed, self._times(epoch)
+            order = EpochOrder(data.blocks, data.pool_rows, seed=seed, epoch=epoch, times=times)
             # This epoch's and the one before: the next epoch is asked for early.
             self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1}
             self._orders[epoch] = order
         return self._orders[epoch]
+
+    def _times(self, epoch: int) -> NDArray[np.int64] | None:
+        """How often each of the rows comes in an epoch, ``(n,)``; ``None`` for once."""
+        exponent, kinds = self.steps.oversample_kinds, self.dataset.kinds
+        if kinds is None or exponent == 0:
+            return None
+        start = self.dataset.blocks.group_start
+        group = None if start is None else np.cumsum(start) - 1
+        return kinds.times(exponent, seed=self.steps.seed, epoch=epoch, group=group)
 
     def __iter__(self) -> Iterator[ShowerBatch]:
         """Yield the batches of the steps from `start` to `stop`."""
@@ -173,7 +189,15 @@ class PooledStream(IterableDataset[ShowerBatch]):
     ) -> Iterator[Callable[[], ShowerBatch]]:
         """What makes each batch."""
         steps, shelf = self.steps, self.dataset.shelf
-        shelf.use_for((steps.seed, self.batch_size, steps.rank, steps.world_size))
+        shelf.use_for(
+            (
+                steps.seed,
+                self.batch_size,
+                steps.rank,
+                steps.world_size,
+                steps.oversample_kinds,
+            )
+        )
 
         def wanted(epoch: int, number: int) -> Future[Pool]:
             load = partial(self._load, file, self._epoch(epoch), number)
@@ -217,11 +241,9 @@ class PooledStream(IterableDataset[ShowerBatch]):
         places = np.arange(order.edges[number], order.edges[number + 1])
         mine = places % self.batch_size % self.steps.world_size == self.steps.rank
         mine &= places < self.steps_per_epoch * self.batch_size
-        kept = positions[mine]
-        sort = np.argsort(kept)
         row = np.empty(len(positions), dtype=np.int64)
-        row[np.flatnonzero(mine)[sort]] = np.arange(len(kept))
-        return Pool(self.dataset.read(file, kept[sort]), row)
+        kept, row[mine] = np.unique(positions[mine], return_inverse=True)
+        return Pool(self.dataset.read(file, kept), row)
 
     def _made(
         self,

@@ -2,7 +2,8 @@
 
 Rows are cut into *blocks*, one for each chunk of the file. In each epoch the blocks are
 permuted, as many of them as the memory holds form a *pool*, and the rows of a pool are
-permuted. Batches are cut from that order. It depends on the seed, the epoch, the rows and the
+permuted. Batches are cut from that order. Where kinds are oversampled a row comes more often,
+or not at all, and sizes count it so. The order depends on the seed, the epoch, the rows and the
 sizes of blocks and pools, and on nothing else: any batch can be had again from its number.
 """
 
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from caloforge.data.feeding.oversampling import repeated_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,19 +74,34 @@ class EpochOrder:
         pool_rows: Rows of a pool: it is full with the first block that reaches this number.
         seed: Seed of the run.
         epoch: Number of the epoch.
+        times: How often each position comes, ``(n,)``, equally often those of a group; ``None``
+            for once.
 
     Attributes:
         edges: Place in the order at which each pool starts, and the number of rows,
             ``(pools + 1,)``.
     """
 
-    def __init__(self, blocks: Blocks, pool_rows: int, *, seed: int, epoch: int) -> None:
+    def __init__(
+        self,
+        blocks: Blocks,
+        pool_rows: int,
+        *,
+        seed: int,
+        epoch: int,
+        times: NDArray[np.int64] | None = None,
+    ) -> None:
         self._blocks = blocks
+        self._times = times
         self._seeds = (seed, _POOLS, epoch)
         rng = np.random.default_rng((seed, _BLOCKS, epoch))
         self._order = rng.permutation(len(blocks))
-        starts = np.concatenate(([0], np.cumsum(np.diff(blocks.edges)[self._order])))
-        number = starts[:-1] // pool_rows
+        sizes = np.diff(blocks.edges)
+        if times is not None:
+            sizes = np.add.reduceat(times, blocks.edges[:-1])
+        starts = np.concatenate(([0], np.cumsum(sizes[self._order])))
+        # Blocks of which nothing comes make no pool of their own.
+        number = np.minimum(starts[:-1], starts[-1] - 1) // pool_rows
         first = np.concatenate(([0], np.flatnonzero(number[1:] != number[:-1]) + 1))
         self._first_block = np.append(first, len(blocks))
         self.edges = starts[self._first_block].astype(np.int64)
@@ -98,16 +116,15 @@ class EpochOrder:
         return range(int(low), int(high) + 1)
 
     def pool(self, number: int) -> NDArray[np.int64]:
-        """Positions of a pool in their order, ``(rows of the pool,)``."""
+        """Positions of a pool in their order, ``(rows of the pool,)``; they may repeat."""
         chosen = self._order[self._first_block[number] : self._first_block[number + 1]]
         low, high = self._blocks.edges[chosen], self._blocks.edges[chosen + 1]
         sizes = high - low
         ends = np.cumsum(sizes)
         positions = np.arange(ends[-1]) + np.repeat(low - (ends - sizes), sizes)
         rng = np.random.default_rng((*self._seeds, number))
-        if self._blocks.group_start is None:
-            return rng.permutation(positions)
-        group = np.cumsum(self._blocks.group_start[positions]) - 1
-        rank = rng.permutation(group[-1] + 1)[group]
-        order: NDArray[np.int64] = positions[np.lexsort((rng.random(len(group)), rank))]
+        times = np.ones_like(positions) if self._times is None else self._times[positions]
+        start = self._blocks.group_start
+        group = None if start is None else np.cumsum(start[positions]) - 1
+        order: NDArray[np.int64] = positions[repeated_order(times, rng, group)]
         return order

@@ -42,10 +42,10 @@ class PoolShelf:
 
     def __init__(self) -> None:
         self._held: dict[Key, Future[Pool]] = {}
-        self._purpose: tuple[int, ...] = ()
+        self._purpose: tuple[float, ...] = ()
         self._lock = Lock()
 
-    def use_for(self, purpose: tuple[int, ...]) -> None:
+    def use_for(self, purpose: tuple[float, ...]) -> None:
         """Say whose pools are meant: pools of another seed or process are forgotten."""
         with self._lock:
             if purpose != self._purpose:
