@@ -47,9 +47,9 @@ class ResponseSpread(nn.Module):
     variance :math:`v`, the mean over the sums, by
 
     .. math::
-        \lVert s - m(c) \rVert^2 / d + \log v(c) + t / v(c)
+        \lVert s - m(c) \rVert^2 / (d\, \bar v(c)) + \log v(c) + t / v(c)
 
-    with :math:`t` the unbiased variance among the repeats of a condition where the batch has
+    with :math:`\bar v` the variance without its gradient, and with :math:`t` the unbiased variance among the repeats of a condition where the batch has
     them (half the squared difference of a pair), and else :math:`\lVert s - m(c) \rVert^2 / d`,
     which the error of the mean makes somewhat too large. Only showers with equal conditions
     are repeats: two of one particle of which one was reflected are not.
@@ -81,13 +81,15 @@ class ResponseSpread(nn.Module):
         with torch.no_grad():
             among = repeat_variance(gathered(sums), gathered(batch.conditions))
             squared = torch.where(own(among.repeated), own(among.variance), residual)
-        score = variance_score(self._log_variance(outputs), squared)
+        log_variance = self._log_variance(outputs)
+        fit = (residual * (-log_variance).exp().detach()).mean()
+        score = variance_score(log_variance, squared)
         terms = {
             "residual": residual.mean().detach(),
             "score": score.detach(),
             "repeated": own(among.repeated).float().mean(),
         }
-        return Objective(residual.mean() + score, terms)
+        return Objective(fit + score, terms)
 
 
 @dataclass(frozen=True)
