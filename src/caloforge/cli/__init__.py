@@ -29,10 +29,11 @@ COMMANDS = {
     "convert": "Turn showers of other programs into shower files, and back.",
     "validate": "Find what is wrong with a file of showers.",
     "train": "Train a model as a run file says.",
+    "tune": "Search for the settings that train the best model.",
     "generate": "Make showers for incident particles with a trained model.",
     "evaluate": "Compare generated showers with full simulation.",
     "explain": "Show what a trained model has learned.",
-    "models": "List the models that can be trained.",
+    "models": "List trained bundles, models, run files and conditions.",
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from caloforge.cli.options import force_option, output_option, seed_option
+from caloforge.cli.warning_lines import warning_lines
 
 
 @click.command()
@@ -71,8 +72,9 @@ def evaluate(
     """Is it full simulation? Compare GENERATED showers with the REFERENCE.
 
     All are shower files of the same incident particles, or names of samples that come along.
-    No model is loaded: showers of any other tool can be compared the same way. Particles are
-    paired by incident id, else by identical properties.
+    Showers of any other tool can be compared the same way. Particles are paired by incident id,
+    else by identical properties. A GENERATED may also be a bundle, by folder or by name: it
+    makes one shower for each of the REFERENCE's, with --seed.
 
     Every figure has an error and its floor, full simulation against itself. The verdict,
     "compatible with full simulation" or "worse than full simulation by X floors", rests on
@@ -82,6 +84,7 @@ def evaluate(
     Example:
         caloforge evaluate zn-test generated.h5 -o report
         caloforge evaluate zn-test a.h5 b.h5 --name VAE --name SAE --suite full -o report
+        caloforge evaluate zn-test zn-e2e-sae -o report
     """  # noqa: D301 - click's mark, a backspace, keeps the lines apart
     named = _named(generated, names)
     if output is None and (figures or history):
@@ -89,16 +92,21 @@ def evaluate(
         msg = "found no -o, expected a folder for the report; give -o DIR"
         raise click.BadParameter(msg, param_hint=option)
     # Imported here so that `caloforge --help` does not wait for scientific libraries.
+    from caloforge.generation import RangeWarning
     from caloforge.output import new_folder
     from caloforge.report import evaluate_files, print_comparison, write_report
     from caloforge.report.history import read_history
     from caloforge.report.progress import progress_bar
+    from caloforge.training.bundle_names import BundleNote
 
     if history is not None:
         read_history(history)  # refuse a wrong file before the work
     if output is not None:
         new_folder(output, force=force)
-    with progress_bar() as say:
+    with (
+        warning_lines({RangeWarning: "Warning", BundleNote: "Note"}),
+        progress_bar() as say,
+    ):
         evaluation = evaluate_files(
             reference,
             named,

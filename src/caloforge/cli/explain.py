@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from caloforge.cli.options import force_option, output_option, seed_option
+from caloforge.cli.warning_lines import warning_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,10 +48,10 @@ def explain(
 ) -> None:
     """Show what the trained model BUNDLE has learned, with full simulation from FILE.
 
-    FILE is a shower file of the bundle's detector, or the name of a sample that comes along;
-    best one that the model was not trained on. The page shows the codes of the model, its
-    reconstructions, its response to particles whose energy or impact point is swept, and
-    whether it copies training showers.
+    BUNDLE is a folder, or the name of a bundle that comes along. FILE is a shower file of the
+    bundle's detector, or the name of a sample that comes along; best one that the model was not
+    trained on. The page shows the codes of the model, its reconstructions, its response to
+    particles whose energy or impact point is swept, and whether it copies training showers.
 
     \b
     Example:
@@ -62,10 +63,14 @@ def explain(
 
     from caloforge.explain import explain_file, write_explanation
     from caloforge.output import new_folder
+    from caloforge.training.bundle_names import BundleNote
 
     new_folder(output, force=force)
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with (
+        warning_lines({BundleNote: "Note"}),
+        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
         task = bar.add_task("Reading", total=None)
 
         def progress(title: str, number: int, total: int) -> None:

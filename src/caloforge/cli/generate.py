@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from caloforge.cli.options import force_option, output_option, seed_option
+from caloforge.cli.warning_lines import warning_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -64,21 +62,24 @@ def generate(
 ) -> None:
     """Make one shower for each of the PARTICLES with the trained model BUNDLE.
 
-    BUNDLE is the folder of a bundle, or of the training run that made it. PARTICLES is a shower
-    file, the name of a sample that comes along, or a CSV or Parquet file with columns pdg,
-    energy_gev, x_cm and so on (docs/shower-file.md). The showers are in the order of the
-    particles. Equal seeds give equal showers, whatever the batch size.
+    BUNDLE is the name of a bundle that comes along (see `caloforge models`), the folder of a
+    bundle, or that of the training run that made it. PARTICLES is a shower file, the name of a
+    sample that comes along, or a CSV or Parquet file with columns pdg, energy_gev, x_cm and so
+    on (docs/shower-file.md). The showers are in the order of the particles. Equal seeds give
+    equal showers, whatever the batch size.
 
     \b
     Example:
         caloforge generate run/bundle zn-test -o generated.h5 --seed 1
+        caloforge generate zn-e2e-sae particles.csv -o generated.h5
     """  # noqa: D301 - click's mark, a backspace, keeps the lines apart
     # Imported here so that `caloforge --help` does not wait for scientific libraries.
     from rich.console import Console
 
     from caloforge.generation import RangeWarning, generate_file
+    from caloforge.training.bundle_names import BundleNote
 
-    with _warnings_in_one_line(RangeWarning):
+    with warning_lines({RangeWarning: "Warning", BundleNote: "Note"}):
         done = generate_file(
             bundle,
             particles,
@@ -96,20 +97,3 @@ def generate(
         f"{done.path}: {done.n_showers:,} showers in {done.seconds:.1f} s, "
         f"{done.rate:,.0f} showers/s"
     )
-
-
-@contextmanager
-def _warnings_in_one_line(category: type[Warning]) -> Iterator[None]:
-    """Print warnings of one kind as the command line prints errors."""
-    with warnings.catch_warnings():
-        others = warnings.showwarning
-
-        def show(message: Warning | str, kind: type[Warning], *where: object) -> None:
-            if issubclass(kind, category):
-                click.echo(f"Warning: {message}", err=True)
-            else:
-                others(message, kind, *where)  # type: ignore[arg-type]
-
-        warnings.showwarning = show  # type: ignore[assignment]
-        warnings.simplefilter("always", category)
-        yield

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from caloforge.cli.warning_lines import warning_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -32,8 +34,8 @@ def info(file: str, split: bool, settings: tuple[str, ...]) -> None:
     """Say what FILE holds: detector, particles, energies, cells, origin.
 
     FILE is a shower file, or the name of a sample that comes along (zn-train, zn-test). It is
-    read piece by piece, so it may be larger than the memory. Of a bundle, or the folder of a
-    training run, the model card is shown.
+    read piece by piece, so it may be larger than the memory. Of a bundle, by folder or by name
+    (`caloforge models` lists them), or of the folder of a training run, the card is shown.
 
     \b
     Example:
@@ -43,22 +45,23 @@ def info(file: str, split: bool, settings: tuple[str, ...]) -> None:
     # Imported here so that `caloforge --help` does not wait for scientific libraries.
     from rich.console import Console
 
-    from caloforge.data.sample import resolve
     from caloforge.data.summary import summarise
+    from caloforge.training.bundle_names import BundleNote, resolve_file_or_bundle
 
     if settings and not split:
         msg = "--set goes with --split"
         raise click.UsageError(msg)
-    path = resolve(file)
+    with warning_lines({BundleNote: "Note"}):
+        path = resolve_file_or_bundle(file)
     if split:
         _show_split(path, settings)
         return
     if path.is_dir():
-        from caloforge.training.bundle import bundle_folder, read_bundle, read_table
+        from caloforge.training.bundle import read_bundle, read_table
         from caloforge.training.card import model_card
 
         read_bundle(path)  # refuses what could not be used
-        click.echo(model_card(read_table(bundle_folder(path))), nl=False)
+        click.echo(model_card(read_table(path)), nl=False)
         return
     summary = summarise(path)
     console = Console(highlight=False)

@@ -38,18 +38,16 @@ MAPPED = 1200
 
 
 def without_encoder(subject: Subject) -> Section:
-    """Say that a model without an encoder has no codes to look at."""
+    """Say that without an encoder, or its weights, there are no codes to look at."""
     name = subject.bundle.run.model_name
-    return Section(
-        "latent",
-        "Codes",
-        (
-            (
-                f"The model '{name}' has no encoder, so there are no codes to look at: map, "
-                "prior, reconstruction and lines between showers are left out."
-            ),
-        ),
+    why = f"The model '{name}' has no encoder"
+    if subject.bundle.storage.generates_only:
+        why = f"This bundle of the model '{name}' has only the weights that generation uses"
+    sentence = (
+        f"{why}, so there are no codes to look at: map, prior, reconstruction and lines "
+        "between showers are left out."
     )
+    return Section("latent", "Codes", (sentence,))
 
 
 def map_section(subject: Subject, rng: np.random.Generator) -> Section:

@@ -61,9 +61,10 @@ class Subject:
 
     @cached_property
     def latent(self) -> LatentGenerator | None:
-        """The model as one with codes, if it has an encoder."""
+        """The model as one with codes, if it has an encoder and the bundle its weights."""
         model = self.bundle.model
-        return model if isinstance(model, LatentGenerator) else None
+        whole = not self.bundle.storage.generates_only
+        return model if isinstance(model, LatentGenerator) and whole else None
 
     @cached_property
     def particle(self) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from caloforge.generation.batches import rebatched
 from caloforge.generation.counts import check_cells, draw_counts, to_detector
 from caloforge.generation.random_numbers import check_seed, normal
 from caloforge.generation.trained_range import RangeCount
-from caloforge.training.bundle import bundle_folder, read_bundle, read_table
+from caloforge.training.bundle import read_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -269,19 +269,25 @@ def load(path: str | Path, *, device: str = "cpu", threads: int = 1) -> FastSimu
     """Load a trained model.
 
     Arguments:
-        path: Folder of a bundle, or of the run that made it.
+        path: Folder of a bundle, or of the run that made it, or the name of a bundle that comes
+            with caloforge.
         device: As in `FastSimulation`.
         threads: As in `FastSimulation`.
 
     Raises:
         BundleError: If there is none, or it is damaged, foreign, or of a newer version.
         ConfigError: If there is no such device, or no thread.
+
+    Warns:
+        BundleNote: If a folder was taken where there is also a bundle of that name.
     """
-    folder = bundle_folder(path)
-    bundle = read_bundle(folder)
-    digest = str(read_table(folder)["weights_sha256"])
+    bundle = read_bundle(path)
     return FastSimulation(
-        bundle, device=device, threads=threads, source=str(path), weights_sha256=digest
+        bundle,
+        device=device,
+        threads=threads,
+        source=str(path),
+        weights_sha256=bundle.weights_sha256,
     )
 
 

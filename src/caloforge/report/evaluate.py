@@ -11,12 +11,14 @@ import numpy as np
 from caloforge import __version__
 from caloforge.data import ShowerSample, read_showers, resolve
 from caloforge.errors import GeometryError
+from caloforge.generation import load
 from caloforge.metrics import METRICS, Comparison, Trial, compare, make_trial
 from caloforge.metrics.assessment import Assessment
 from caloforge.metrics.shower.catalogue import MAX_LAYERS
 from caloforge.metrics.suites import assess, find_suite
 from caloforge.report.provenance import checksum, origin, record
 from caloforge.report.selections import selection_warnings
+from caloforge.training.bundle_names import is_bundle, resolve_file_or_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,27 +112,31 @@ def evaluate_files(
 
     Arguments:
         reference: Shower file of full simulation, or the name of a sample that comes along.
-        generated: Shower files by the name that they shall have in tables.
+        generated: Shower files by the name that they shall have in tables. A bundle, by folder
+            or by name, stands for its showers of the reference's particles.
         suite: One of `caloforge.metrics.suites.SUITES`, or ``"auto"`` for the detector's;
             without one there are the talk's and the conditional figures alone, and no verdict.
         convention: Channel convention, by default the geometry's first.
         cut: Least total response of the showers that take part.
         training: Showers that the generators were trained on, to find memorised ones.
         network: ONNX file of a feature network for a further FID.
-        seed: Of resamplings, permutations and classifiers.
+        seed: Of generation by bundles, resamplings, permutations and classifiers.
         say: Called with the title of each step, its number from 0, and how many there are.
 
     Raises:
+        BundleError: If a bundle is unusable.
         DataFormatError: If a file is missing or unusable, or nothing pairs.
         GeometryError: If the files are of different detectors.
         ConfigError: If an option is out of range.
     """
-    given = [reference, *generated.values(), *([] if training is None else [training])]
+    given = [reference, *([] if training is None else [training])]
     sha256 = {str(path): checksum(resolve(path)) for path in given}
-    samples = {name: _read(path) for name, path in generated.items()}
+    sha256 |= {str(p): checksum(resolve_file_or_bundle(p)) for p in generated.values()}
+    full = _read(reference)
+    samples = {name: _made(path, full, seed) for name, path in generated.items()}
     trained = None if training is None else _read(training)
     evaluation = evaluate_samples(
-        _read(reference),
+        full,
         samples,
         suite=suite,
         convention=convention,
@@ -222,6 +228,21 @@ def _records(
 def _read(name_or_path: str | Path) -> ShowerSample:
     """Read a shower file; tables and messages call it what the user called it."""
     return replace(read_showers(resolve(name_or_path)), source=str(name_or_path))
+
+
+def _made(name_or_path: str | Path, reference: ShowerSample, seed: int) -> ShowerSample:
+    """Read a shower file, or let a bundle make showers for the reference's particles."""
+    if not is_bundle(name_or_path):
+        return _read(name_or_path)
+    simulation = load(name_or_path)
+    if not simulation.geometry.same_cells(reference.geometry):
+        msg = (
+            f"{name_or_path}: makes showers of detector '{simulation.geometry.name}', expected "
+            f"'{reference.geometry.name}' as in {reference.source}; take another bundle"
+        )
+        raise GeometryError(msg)
+    made = simulation.generate(reference.particles, seed=seed)
+    return replace(made, source=str(name_or_path))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - anything that JSON can hold

@@ -2,13 +2,14 @@
 
 A bundle is a folder with ``weights.safetensors``, ``bundle.json``, ``run.toml`` and
 ``README.md``. Nothing in it is a pickle. docs/bundle.md lists the keys of the JSON.
+`caloforge.training.bundle_names` says which folder a name or path means.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,8 +24,10 @@ from caloforge.errors import BundleError, CaloforgeError
 from caloforge.geometry import DetectorGeometry
 from caloforge.nn import ShowerSpec
 from caloforge.output import new_file, new_folder
+from caloforge.training.bundle_names import bundle_folder
 from caloforge.training.card import model_card
 from caloforge.training.provenance import provenance
+from caloforge.training.storage import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +51,8 @@ class Bundle:
         conditions: Features with their scaling and trained range.
         frame: The model's frame of cells, with the detector.
         info: Everything else in ``bundle.json``: data, training, metrics, versions.
+        storage: What is stored of the weights.
+        weights_sha256: Checksum of the weights' file; empty for a model that was not read.
     """
 
     model: nn.Module
@@ -56,6 +61,8 @@ class Bundle:
     conditions: ConditionSet
     frame: CellFrame
     info: Mapping[str, Any]
+    storage: Storage = field(default_factory=Storage)
+    weights_sha256: str = ""
 
     @property
     def geometry(self) -> DetectorGeometry:
@@ -93,8 +100,8 @@ def write_bundle(
         OutputError: If the folder exists and ``force`` is not given, or cannot be written.
     """
     folder = new_folder(folder, force=force)
-    state, light = bundle.model.state_dict(), bundle.frame.far_light
-    weights = save_tensors({name: t.detach().cpu().contiguous() for name, t in state.items()})
+    light = bundle.frame.far_light
+    weights = save_tensors(bundle.storage.packed(bundle.model.state_dict()))
     table = {
         "format": FORMAT,
         "version": VERSION,
@@ -104,6 +111,7 @@ def write_bundle(
         "geometry": bundle.geometry.as_dict(),
         "far_light": light.as_dict() if light else None,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        **bundle.storage.as_dict(),
         "n_parameters": sum(p.numel() for p in bundle.model.parameters()),
         "provenance": provenance(),
         **bundle.info,
@@ -132,7 +140,8 @@ def read_bundle(folder: str | Path) -> Bundle:
     """Read a bundle.
 
     Arguments:
-        folder: Folder that `write_bundle` filled, or a run folder that has it in ``bundle/``.
+        folder: Folder that `write_bundle` filled, a run folder that has it in ``bundle/``, or
+            the name of a bundle that comes with caloforge.
 
     Raises:
         BundleError: If there is none, or it is damaged, foreign, or of a newer version.
@@ -145,7 +154,8 @@ def read_bundle(folder: str | Path) -> Bundle:
     except OSError as error:
         msg = f"{weights_path}: cannot be read ({error.strerror}); copy the whole bundle again"
         raise BundleError(msg) from error
-    if hashlib.sha256(weights).hexdigest() != table.get("weights_sha256"):
+    digest = hashlib.sha256(weights).hexdigest()
+    if digest != table.get("weights_sha256"):
         msg = (
             f"{weights_path}: is not the file that bundle.json describes (SHA-256 differs); "
             "it is damaged or of another bundle: copy the whole bundle again"
@@ -159,7 +169,8 @@ def read_bundle(folder: str | Path) -> Bundle:
         light = FarLight.from_dict(table["far_light"]) if table["far_light"] else None
         frame = CellFrame(geometry, run.data.centre_on_impact, light)
         model = build_model(run, spec)
-        model.load_state_dict(load_tensors(weights))
+        storage = Storage.from_dict(table)
+        model.load_state_dict(storage.unpacked(load_tensors(weights), model.state_dict()))
     except CaloforgeError as error:
         msg = f"{folder}: cannot be used ({error})"
         raise BundleError(msg) from error
@@ -167,17 +178,9 @@ def read_bundle(folder: str | Path) -> Bundle:
         msg = f"{folder}: bundle.json does not fit the weights ({_line(error)}); train again"
         raise BundleError(msg) from error
     own = {"format", "version", "run", "spec", "conditions", "geometry", "far_light"}
-    own.add("weights_sha256")
+    own |= {"weights_sha256", "weights_dtype", "left_out"}
     info = {key: value for key, value in table.items() if key not in own}
-    return Bundle(model.eval(), run, spec, conditions, frame, info)
-
-
-def bundle_folder(folder: str | Path) -> Path:
-    """Return the bundle in the folder of a training run, or the folder itself."""
-    folder = Path(folder)
-    inside = folder / "bundle"
-    own = (folder / "bundle.json").is_file()
-    return inside if not own and (inside / "bundle.json").is_file() else folder
+    return Bundle(model.eval(), run, spec, conditions, frame, info, storage, digest)
 
 
 def add_metrics(folder: str | Path, metrics: Mapping[str, Any]) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from caloforge.data.splits.balance import BalanceRow, balance_lines
+from caloforge.training.card_figures import figure_lines, speed_lines, worst_shapes
+from caloforge.training.card_range import energy_range, range_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_LICENCE = "as the showers that it was trained on allow; caloforge itself is Apache-2.0"
 
 
 def model_card(table: Mapping[str, Any]) -> str:
@@ -17,21 +21,22 @@ def model_card(table: Mapping[str, Any]) -> str:
         table: Content of ``bundle.json``.
     """
     run, geometry = table["run"], table["geometry"]
-    data, training = table.get("data", {}), table.get("training", {})
+    data = table.get("data", {})
+    metrics = dict(table.get("metrics") or {})
+    test = metrics.pop("test", None)
     lines = [
-        f"# {run['title'] or run['model']['name']}",
+        f"# {table.get('name') or run['title'] or run['model']['name']}",
         "",
         f"A `{run['model']['name']}` of caloforge for **{geometry['title']}**.",
         f"Incident particle and noise in, response in {geometry['response']['unit']} out.",
         "",
         "## Use",
         "",
-        "```",
-        "caloforge generate THIS_FOLDER particles.csv -o showers.h5",
-        "```",
+        *_use(table.get("name") or "THIS_FOLDER"),
         "",
         "## Conditions and trained range",
         "",
+        *range_lines(table),
         *_conditions(table["conditions"]["features"]),
         "",
         "## Data",
@@ -41,19 +46,35 @@ def model_card(table: Mapping[str, Any]) -> str:
         *_balance(table.get("balance", ()), data.get("split", {})),
         "## Training",
         "",
-        f"- parameters: {table['n_parameters']:,}",
-        *(f"- {key}: {_text(value)}" for key, value in training.items()),
-        f"- made with: {_text(table['provenance'].get('versions', {}))}",
-        f"- commit: {table['provenance'].get('commit')}, {table['provenance'].get('date')}",
+        *_training(table),
         "",
         "## Metrics",
         "",
+        *(figure_lines(test) if test else ()),
+        *([""] if test and metrics else []),
+        *_plain_metrics(metrics, test),
+        "",
     ]
-    metrics = table.get("metrics") or {}
-    lines += [f"- {key}: {_text(value)}" for key, value in metrics.items()] or [
-        "None measured. `caloforge evaluate` compares generated with full-simulation showers."
-    ]
+    if test and test.get("showers_per_second"):
+        lines += ["## Speed", "", *speed_lines(test), ""]
+    lines += ["## Limits", "", *_limits(table, test), "", "## Licence", ""]
+    lines.append(f"{table.get('licence') or _LICENCE}.")
     return "\n".join(lines) + "\n"
+
+
+def _use(name: str) -> list[str]:
+    return [
+        "```",
+        f"caloforge generate {name} particles.csv -o showers.h5 --seed 1",
+        "```",
+        "",
+        "```python",
+        "import caloforge",
+        "",
+        f'simulation = caloforge.load("{name}")',
+        'showers = simulation.generate(caloforge.read_particles("particles.csv"), seed=1)',
+        "```",
+    ]
 
 
 def _conditions(features: Any) -> list[str]:  # noqa: ANN401
@@ -80,6 +101,57 @@ def _balance(rows: Any, split: Any) -> list[str]:  # noqa: ANN401
     by_shower = split.get("split_by") == "shower"
     lines = balance_lines([BalanceRow(**row) for row in rows], showers=by_shower)
     return ["Training + validation, by kind and energy:", "", "```", *lines, "```", ""]
+
+
+def _training(table: Mapping[str, Any]) -> list[str]:
+    made = table["provenance"]
+    return [
+        f"- parameters: {table['n_parameters']:,}",
+        f"- seed: {table['run'].get('seed')}",
+        *(f"- {key}: {_text(value)}" for key, value in table.get("training", {}).items()),
+        f"- made with: {_text(made.get('versions', {}))}",
+        f"- commit: {made.get('commit')}, {made.get('date')}",
+    ]
+
+
+def _plain_metrics(metrics: Mapping[str, Any], test: Mapping[str, Any] | None) -> list[str]:
+    lines = [f"- {key}: {_text(value)}" for key, value in metrics.items()]
+    if not lines and not test:
+        return ["None measured. `caloforge evaluate` compares with full simulation."]
+    return lines
+
+
+def _limits(table: Mapping[str, Any], test: Mapping[str, Any] | None) -> list[str]:
+    """Write what a user must not expect, first what was said by hand."""
+    limits = list(table.get("limits", ()))
+    energies = energy_range(table)
+    if energies is not None:
+        limits.append(
+            f"Particles below {energies[0]:.3g} GeV or above {energies[1]:.3g} GeV, or outside "
+            "the range above in anything else, are extrapolated: `generate` says how many, "
+            "`--strict` refuses them."
+        )
+    full = table.get("data", {}).get("full simulation", {})
+    if "run_data" in full:
+        limits.append(f"Its full simulation: {full['run_data']}.")
+    shapes = worst_shapes(test) if test else ""
+    if shapes:
+        limits.append(f"Observables that are furthest from full simulation: {shapes}.")
+    if table.get("weights_dtype", "float32") != "float32":
+        limits.append(
+            f"Weights are stored in {table['weights_dtype']} and used in float32; all figures "
+            "are those of the stored weights."
+        )
+    if table.get("left_out"):
+        limits.append(
+            "Only the weights that generation uses are there: `caloforge explain` cannot look "
+            "at codes, and training cannot go on from here."
+        )
+    limits.append(
+        "Equal seeds give equal showers on the same machine and versions; elsewhere the last "
+        "bits of the network may differ."
+    )
+    return [f"- {limit}" for limit in limits]
 
 
 def _text(value: Any) -> str:  # noqa: ANN401
