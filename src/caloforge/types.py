@@ -150,6 +150,26 @@ class LatentGenerator(ShowerGenerator, Protocol):
         ...
 
 
+@runtime_checkable
+class ShapeGenerator(ShowerGenerator, Protocol):
+    """A model whose showers may be sums of a few shapes: their hits are drawn one by one.
+
+    ``amounts(conditions, noise) @ shapes()`` is ``sample(conditions, noise)``. Generation then
+    computes no cell that is not hit.
+    """
+
+    def shapes(self) -> Tensor | None:
+        """Chance of each cell for a hit of each shape, ``(shape, cell)``, rows sum to 1.
+
+        ``None`` if its settings make it a model of another kind, to be asked for cells.
+        """
+        ...
+
+    def amounts(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Map conditions and noise to the expected counts of each shape, ``(batch, shape)``."""
+        ...
+
+
 class TrainableGenerator(ShowerGenerator, Protocol):
     """What the training loop needs on top."""
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from caloforge.data import ShowerFile, ShowerWriter
+from caloforge.data.far_light import FarLight
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.feeding.stream import StreamedShowers
@@ -22,7 +23,7 @@ from caloforge.data.feeding.stream_fits import (
     stored,
 )
 from caloforge.data.feeding.stream_order import Blocks
-from caloforge.data.transforms import CellFrame, FarLight
+from caloforge.data.transforms import CellFrame
 from caloforge.errors import ConfigError, DataFormatError
 
 CHUNK, POOL, BATCH = 8, 40, 16

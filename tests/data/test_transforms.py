@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caloforge.data import Particles, load_sample
+from caloforge.data.far_light import FarLight
 from caloforge.data.reflections import Reflections
-from caloforge.data.transforms import CellFrame, FarLight
+from caloforge.data.transforms import CellFrame
 from caloforge.errors import ConfigError
 from caloforge.geometry import DetectorGeometry, GridLayout, load_geometry
 

@@ -8,9 +8,10 @@ import torch
 
 from caloforge.config import run_from_tables
 from caloforge.data import ShowerWriter
+from caloforge.data.far_light import FarLight
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
-from caloforge.data.transforms import CellFrame, FarLight
+from caloforge.data.transforms import CellFrame
 from caloforge.nn import ShowerSpec
 from caloforge.training.bundle import Bundle, build_model, write_bundle
 

@@ -8,9 +8,10 @@ import torch
 from tests.images import N_LABELS, image_sample, pictures
 
 from caloforge.config import run_from_tables
+from caloforge.data.far_light import FarLight
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
-from caloforge.data.transforms import CellFrame, FarLight
+from caloforge.data.transforms import CellFrame
 from caloforge.explain import latent_pictures, shower_pictures
 from caloforge.explain.interpolation import lines
 from caloforge.explain.latent_sections import map_section, reconstruction_section

@@ -8,9 +8,10 @@ import torch
 
 from caloforge.config import run_from_tables
 from caloforge.data import ShowerWriter, write_particles
+from caloforge.data.far_light import FarLight
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
-from caloforge.data.transforms import CellFrame, FarLight
+from caloforge.data.transforms import CellFrame
 from caloforge.geometry import load_geometry
 from caloforge.nn import ShowerSpec
 from caloforge.training.bundle import Bundle, build_model, write_bundle
@@ -23,6 +24,16 @@ KINDS = {
     "e2e-sae": ({"name": "e2e-sae", **CODED, "noise_hidden": [8]}, "toy_grid", True),
     "clusters": (
         {"name": "vae", **SMALL, "cells": "negative-binomial"},
+        "toy_grid",
+        False,
+    ),
+    "hits": (
+        {"name": "e2e-sae", **CODED, "network": "shapes", "noise_hidden": [8]},
+        "toy_grid",
+        True,
+    ),
+    "clustered hits": (
+        {"name": "vae", **SMALL, "network": "shapes", "cells": "negative-binomial"},
         "toy_grid",
         False,
     ),

@@ -111,3 +111,59 @@ def test_uniform_never_reaches_its_ends(monkeypatch):
 def test_seed_out_of_range(seed):
     with pytest.raises(ConfigError, match=rf"seed: found {seed}, expected 0 to 2\^64 - 1"):
         keyed.check_seed(seed)
+
+
+def splitmix64(state: int, n: int) -> list[int]:
+    """The generator as its authors wrote it, in whole numbers."""
+    low, words = 2**64 - 1, []
+    for _ in range(n):
+        state = (state + 0x9E3779B97F4A7C15) & low
+        z = state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & low
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & low
+        words.append(z ^ (z >> 31))
+    return words
+
+
+def test_sequences_are_splitmix64():
+    # Known answers of the authors' C program for the seed 1234567.
+    assert splitmix64(1234567, 2) == [6457827717110365317, 3203168211198807973]
+    seed, shower, stream = 2**63 + 5, 2**40 + 3, keyed.HITS
+    of_stream = splitmix64(seed + stream * 0x9E3779B97F4A7C15, 1)[0]
+    start = splitmix64(of_stream + (shower - 1) * 0x9E3779B97F4A7C15, 1)[0]
+    expected = [((word >> 12) + 0.5) / 2**52 for word in splitmix64(start, 6)]
+    made = keyed.sequences(seed, np.array([shower]), np.array([3]), 2, stream)
+    assert made.ravel().tolist() == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    first=st.integers(0, 2**62),
+    counts=st.lists(st.integers(0, 9), min_size=1, max_size=6),
+)
+def test_a_shower_has_its_sequence_in_any_company(seed, first, counts):
+    showers, counts = first + np.arange(len(counts)), np.array(counts)
+    together = keyed.sequences(seed, showers, counts, 3, keyed.HITS)
+    alone = [
+        keyed.sequences(seed, showers[k : k + 1], counts[k : k + 1] + 2, 3, keyed.HITS)[:-2]
+        for k in range(len(counts))
+    ]
+    assert (together == np.concatenate(alone)).all()
+
+
+def test_sequences_are_uniform_and_unlike():
+    values = keyed.sequences(3, np.arange(512), np.full(512, 256), 2, keyed.HITS)
+    assert 0 < values.min() < 1e-4
+    assert 1 - 1e-4 < values.max() < 1
+    assert kstest(values.ravel(), "uniform").pvalue > 0.01
+    rows = values.reshape(512, 512)
+    for one, other in ((rows[:-1], rows[1:]), (rows[:, :-1], rows[:, 1:])):
+        correlation = np.corrcoef(one.ravel(), other.ravel())[0, 1]
+        assert abs(correlation) < 4 / np.sqrt(one.size)
+    others = [
+        keyed.sequences(4, np.arange(512), np.full(512, 256), 2, keyed.HITS),
+        keyed.sequences(3, np.arange(512), np.full(512, 256), 2, keyed.HIT_TOTALS),
+    ]
+    for other in others:
+        assert abs(np.corrcoef(values.ravel(), other.ravel())[0, 1]) < 4 / np.sqrt(values.size)

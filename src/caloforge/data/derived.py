@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caloforge.data.front_face import front_face_point
 from caloforge.geometry import GridLayout
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def impact_cm(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.fl
 
     As `front_face_point`: without a front face in the geometry, all are taken to be on it.
     """
-    return front_face_point(particles.columns, geometry.front_face_z_cm)
+    return particles.front_face(geometry.front_face_z_cm)
 
 
 def impact_in_cells(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -196,11 +197,16 @@ class ConditionSet:
 
     def scaled(self, particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float32]:
         """Scaled features as models see them, ``(n, dim)``."""
-        mean = np.array([feature.mean for feature in self.features])
-        scale = np.array([feature.scale for feature in self.features])
-        inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+        mean, inverse = self._scaling
         scaled = (self.raw(particles, geometry) - mean) * inverse
         return np.asarray(scaled, dtype=np.float32)
+
+    @cached_property
+    def _scaling(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and inverse scale of each number; those that never vary become 0."""
+        mean = np.array([feature.mean for feature in self.features])
+        scale = np.array([feature.scale for feature in self.features])
+        return mean, np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
 
     def outside(
         self, particles: Particles, geometry: DetectorGeometry

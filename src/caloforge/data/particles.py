@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from caloforge.data.columns import (
     Column,
     check_names,
 )
+from caloforge.data.front_face import front_face_point
 from caloforge.data.identity import identities
 from caloforge.data.images import LABEL, NO_PARTICLE
 from caloforge.errors import DataFormatError, did_you_mean
@@ -44,6 +45,9 @@ class Particles:
 
     columns: Mapping[str, NDArray[Any]]
     incident: NDArray[np.int64]
+    _faces: dict[float | None, NDArray[np.float64]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         check_names(self.columns, source="particles")
@@ -113,6 +117,7 @@ class Particles:
         table = object.__new__(Particles)
         object.__setattr__(table, "columns", columns)
         object.__setattr__(table, "incident", incident)
+        object.__setattr__(table, "_faces", {})
         return table
 
     def repeated(self, n: int) -> Particles:
@@ -137,6 +142,14 @@ class Particles:
                 raise DataFormatError(msg)
         columns = {name: np.concatenate([table[name] for table in tables]) for name in names}
         return cls(columns, np.concatenate([table.incident for table in tables]))
+
+    def front_face(self, face_cm: float | None) -> NDArray[np.float64]:
+        """Impact points on a front face, ``(n, 2)`` in cm: `front_face_point`, remembered."""
+        if face_cm not in self._faces:
+            points = front_face_point(self.columns, face_cm)
+            points.flags.writeable = False
+            self._faces[face_cm] = points
+        return self._faces[face_cm]
 
     @property
     def are_images(self) -> bool:

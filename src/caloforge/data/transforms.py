@@ -7,130 +7,21 @@ detector's unit; logarithms are the business of a model's cell head.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from caloforge.data.derived import impact_in_cells
+from caloforge.data.far_light import FarLight, FarRegion
 from caloforge.data.files.shower_format import piece_rows
 from caloforge.errors import ConfigError
 from caloforge.geometry import GridLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from caloforge.data.particles import Particles
     from caloforge.geometry import DetectorGeometry
-
-
-# Distances from the impact point, in cells, at which the far light is given anew.
-_FAR_BINS = (0, 24, 28, 32, 38)
-
-
-@dataclass(frozen=True)
-class FarLight:
-    """Mean of a far cell per GeV of the incident particle, by kind and distance.
-
-    Attributes:
-        bins: Lower edges of the bins of distance from the impact point, in cells.
-        per_gev: Means in the bins for each PDG code, in the detector's unit; those under 0 are
-            of all kinds together, and for kinds that have none of their own.
-    """
-
-    bins: tuple[int, ...]
-    per_gev: Mapping[int, tuple[float, ...]]
-
-    def means(self, particles: Particles, distance: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Mean of each cell, ``(n, cell)``, at distances ``(n, cell)``."""
-        table = np.array(
-            [self.per_gev.get(int(pdg), self.per_gev[0]) for pdg in particles["pdg"]]
-        )
-        which = np.searchsorted(self.bins, distance, side="right") - 1
-        means = np.take_along_axis(table, which, axis=1) * particles["energy_gev"][:, None]
-        return np.asarray(means, dtype=np.float64)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain lists and numbers for JSON."""
-        return {
-            "bins": list(self.bins),
-            "per_gev": {str(pdg): list(means) for pdg, means in self.per_gev.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, table: Mapping[str, Any]) -> FarLight:
-        """Build what `as_dict` described."""
-        per_gev = {int(pdg): tuple(means) for pdg, means in table["per_gev"].items()}
-        return cls(tuple(table["bins"]), per_gev)
-
-    @classmethod
-    def fit(cls, frame: CellFrame, particles: Particles, showers: NDArray[Any]) -> FarLight:
-        """Measure it.
-
-        Arguments:
-            frame: The model's frame of cells.
-            particles: Incident particles of the training showers.
-            showers: Their cells in the detector's order, ``(n, cell)``.
-        """
-        fit = FarLightFit(frame)
-        fit.add(particles, showers)
-        return fit.light()
-
-
-class FarLightFit:
-    """Measures far light piece by piece.
-
-    Arguments:
-        frame: The model's frame of cells.
-    """
-
-    def __init__(self, frame: CellFrame) -> None:
-        self._frame = frame
-        self._sums: dict[int, NDArray[np.float64]] = {}
-
-    def add(self, particles: Particles, showers: NDArray[Any]) -> None:
-        """Take in training showers, ``(n, cell)`` in the detector's order."""
-        size = min(1024, piece_rows(self._frame.geometry.n_cells))
-        for start in range(0, len(particles) if self._frame.centre_on_impact else 0, size):
-            rows = slice(start, start + size)
-            self._add(particles.select(rows), showers[rows])
-
-    def _add(self, particles: Particles, showers: NDArray[Any]) -> None:
-        geometry, n_bins = self._frame.geometry, len(_FAR_BINS)
-        layout = geometry.layout
-        if not isinstance(layout, GridLayout):  # unreachable: checked by the frame
-            raise TypeError
-        size = layout.cells
-        places = self._frame.places(particles, layout)
-        # Lines of cells: whether they are far, their number in the detector, and their bin.
-        near = [(p >= 0) & (p < n) for p, n in zip(places, size, strict=True)]
-        lines = [p % n for p, n in zip(places, size, strict=True)]
-        bins = [
-            np.searchsorted(_FAR_BINS, np.abs(p - p[:, n // 2, None]), "right") - 1
-            for p, n in zip(lines, size, strict=True)
-        ]
-        # Few cells are far: all else is done for them alone.
-        rows, i, j = np.nonzero(~(near[0][:, :, None] & near[1][:, None, :]))
-        cells = showers[rows, lines[0][rows, i] * size[1] + lines[1][rows, j]]
-        which = np.maximum(bins[0][rows, i], bins[1][rows, j])
-        exposure = particles["energy_gev"][rows]
-        kinds = particles["pdg"][rows]
-        for pdg in (0, *np.unique(particles["pdg"]).tolist()):
-            chosen = slice(None) if pdg == 0 else kinds == pdg
-            sums = [
-                np.bincount(which[chosen], weights=values[chosen], minlength=n_bins)
-                for values in (cells, exposure)
-            ]
-            self._sums[pdg] = self._sums.get(pdg, np.zeros((2, n_bins))) + np.stack(sums)
-
-    def light(self) -> FarLight:
-        """Return what was measured."""
-        per_gev = {
-            pdg: tuple((cells / np.maximum(exposure, 1e-300)).tolist())
-            for pdg, (cells, exposure) in self._sums.items()
-        }
-        return FarLight(_FAR_BINS, {0: (0.0,) * len(_FAR_BINS)} | per_gev)
 
 
 @dataclass(frozen=True)
@@ -235,7 +126,62 @@ class CellFrame:
         self, particles: Particles, layout: GridLayout
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Place of the model's lines of cells along x and y, before rolling over edges."""
+        shift = self._shift(particles, layout)
+        x, y = (np.arange(n) + shift[:, axis, None] for axis, n in enumerate(layout.cells))
+        return x, y
+
+    def _shift(self, particles: Particles, layout: GridLayout) -> NDArray[np.int64]:
+        """Cells by which the frame is moved along x and y, ``(n, 2)``."""
         size = np.asarray(layout.cells)
         hit = np.floor(impact_in_cells(particles, self.geometry)).astype(np.int64)
-        shift = np.clip(hit, 0, size - 1) - size // 2
-        return np.arange(size[0]) + shift[:, :1], np.arange(size[1]) + shift[:, 1:]
+        shift: NDArray[np.int64] = np.clip(hit, 0, size - 1) - size // 2
+        return shift
+
+    def moved(self, particles: Particles) -> MovedCells:
+        """How single cells go from the model's frame to the detector's."""
+        layout = self.geometry.layout
+        if not self.centre_on_impact or not isinstance(layout, GridLayout):
+            return MovedCells(self.geometry.n_cells, None, None, None)
+        shift, far = self._shift(particles, layout), None
+        if self.far_light is not None:
+            far = FarRegion(self.far_light, layout.cells, particles, shift)
+        return MovedCells(self.geometry.n_cells, layout.cells, shift, far)
+
+
+@dataclass(frozen=True, eq=False)
+class MovedCells:
+    """Where single cells of the model's frame lie in the detector, shower by shower.
+
+    Attributes:
+        n_cells: Cells of the detector.
+        cells: Cells along x and y, if the frame is moved.
+        shift: By how many cells it is moved along x and y, ``(n, 2)``.
+        far: The cells that the model does not answer for, if there are any with light.
+    """
+
+    n_cells: int
+    cells: tuple[int, int] | None
+    shift: NDArray[np.int64] | None
+    far: FarRegion | None
+
+    def to_detector(
+        self, rows: NDArray[np.int64], cells: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Move hits.
+
+        Arguments:
+            rows: Number of each hit's shower, ``(hit,)``.
+            cells: The model's cell that is hit, ``(hit,)``.
+
+        Returns:
+            The detector's cells, and whether they are in the detector at all.
+        """
+        if self.cells is None or self.shift is None:
+            return cells, np.broadcast_to(np.True_, cells.shape)
+        nx, ny = self.cells
+        # Look-ups in small tables are faster than divisions.
+        i = np.repeat(np.arange(nx), ny)[cells] + self.shift[:, 0][rows]
+        j = np.tile(np.arange(ny), nx)[cells] + self.shift[:, 1][rows]
+        # Negative numbers become enormous ones: two comparisons do.
+        inside = (i.astype(np.uint64) < nx) & (j.astype(np.uint64) < ny)
+        return i * ny + j, inside

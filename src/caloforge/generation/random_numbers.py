@@ -5,9 +5,15 @@ seed; the counter holds the draw's number in its first word, the stream in the s
 shower's number in the last two. Nothing is carried from one draw to the next, so a shower has
 the same random numbers wherever and with whatever others it is made.
 
+Where very many are needed, `sequences` gives them at a fraction of the cost: a SplitMix64
+sequence for each shower, whose start is a mixture of the seed, the stream and the shower's
+number.
+
 References:
     | Parallel random numbers: as easy as 1, 2, 3 (Salmon et al., 2011)
     | https://doi.org/10.1145/2063384.2063405
+    | Fast splittable pseudorandom number generators (Steele et al., 2014)
+    | https://doi.org/10.1145/2660193.2660195
 """
 
 from __future__ import annotations
@@ -26,10 +32,16 @@ if TYPE_CHECKING:
 
 # What a draw is for. Never renumber: showers of older versions could not be made again.
 NOISE, TOTALS, POSITIONS, CELLS, SIZES, DONORS = range(6)
+HIT_TOTALS, HITS = 6, 7
 
-_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_W0, _W1 = 0x9E3779B9, 0xBB67AE85
+_FACTORS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
+_KEY_STEPS = np.array([0x9E3779B9, 0xBB67AE85], dtype=np.uint64)
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+# SplitMix64: the step between states, and the mixing of a state's bits.
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
+_ONE = np.float64(1).view(np.uint64)
 _SLICE = 4096  # counters that are worked on at a time, so that they stay in the cache
 _WORDS = 4
 
@@ -58,24 +70,21 @@ def philox4x32(counters: Sequence[ArrayLike], key: tuple[int, int]) -> NDArray[n
     """
     words = np.broadcast_arrays(*(np.asarray(word, dtype=np.uint64) for word in counters))
     result = np.empty((words[0].size, _WORDS), dtype=np.uint64)
+    steps = np.arange(10, dtype=np.uint64)[:, None] * _KEY_STEPS
+    keys = ((np.array(key, dtype=np.uint64) + steps) & _LOW)[:, :, None]
     for start in range(0, len(result), _SLICE):
         part = slice(start, start + _SLICE)
-        # In place: the new words are the halves of two products, one half mixed with old words.
-        a, b, c, d = (np.array(word[part]) for word in words)
-        k0, k1 = key
-        for _ in range(10):
-            a *= _M0
-            c *= _M1
-            b ^= c >> _HALF
-            b ^= np.uint64(k0)
-            d ^= a >> _HALF
-            d ^= np.uint64(k1)
-            a &= _LOW
-            c &= _LOW
-            a, b, c, d = b, c, d, a
-            k0, k1 = (k0 + _W0) & 0xFFFFFFFF, (k1 + _W1) & 0xFFFFFFFF
-        for place, word in enumerate((a, b, c, d)):
-            result[part, place] = word
+        # Words 0 and 2 are multiplied; of the two products, crosswise, the upper halves mixed
+        # with the other words and the key, and the lower halves, are the new words.
+        factors = np.stack([words[0][part], words[2][part]])
+        others = np.stack([words[1][part], words[3][part]])
+        for key_words in keys:
+            factors *= _FACTORS
+            others ^= (factors >> _HALF)[::-1]
+            others ^= key_words
+            factors &= _LOW
+            factors, others = others, factors[::-1]
+        result[part, 0::2], result[part, 1::2] = factors.T, others.T
     return result
 
 
@@ -134,3 +143,46 @@ def coarse_uniform(
     place = np.arange(counts.sum()) + np.repeat(_WORDS * first - start, counts)
     numbers: NDArray[np.float64] = (drawn[place].astype(np.float64) + 0.5) * 2.0**-32
     return numbers
+
+
+def sequences(
+    seed: int, showers: NDArray[np.int64], counts: NDArray[np.int64], width: int, stream: int
+) -> NDArray[np.float64]:
+    """Rows of uniform numbers for each shower, from its own SplitMix64 sequence.
+
+    Arguments:
+        seed: The key.
+        showers: Numbers of the showers, ``(n,)``.
+        counts: How many rows each needs, ``(n,)``.
+        width: Numbers in a row.
+        stream: What they are for.
+
+    Returns:
+        ``(counts.sum(), width)``: rows of the first shower, then those of the second, and so
+        on; the middles of 2^52 equal parts of (0, 1). With more rows the first stay the same.
+    """
+    one = np.array([seed], dtype=np.uint64) + np.array([stream + 1], dtype=np.uint64) * _GAMMA
+    starts = _mixed(_mixed(one) + showers.astype(np.uint64) * _GAMMA)
+    # Number of each word in its shower's sequence, from 1.
+    total = int(counts.sum())
+    place = np.arange(1, total * width + 1, dtype=np.uint64)
+    first = (np.cumsum(counts) - counts).astype(np.uint64) * np.uint64(width)
+    states = place.reshape(total, width)
+    states *= _GAMMA
+    states += np.repeat(starts - first * _GAMMA, counts)[:, None]
+    bits = _mixed(states)
+    # Into the mantissa of a number between 1 and 2: faster than a conversion, and the same.
+    bits >>= np.uint64(12)
+    bits |= _ONE
+    numbers = bits.view(np.float64)
+    numbers -= 1 - 2.0**-53
+    return numbers
+
+
+def _mixed(states: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix the bits of each state, in place."""
+    for shift, factor in zip(_SHIFTS, (_MIX_1, _MIX_2, None), strict=True):
+        states ^= states >> shift
+        if factor is not None:
+            states *= factor
+    return states

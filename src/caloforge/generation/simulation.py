@@ -9,7 +9,7 @@ row ``k % TILE`` of tile ``k // TILE``; rows that nobody asked for are filled wi
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,15 +20,19 @@ from caloforge.data.files.shower_file import ShowerSample
 from caloforge.errors import ConfigError
 from caloforge.generation.batches import rebatched
 from caloforge.generation.counts import check_cells, draw_counts, to_detector
+from caloforge.generation.hits import HitDrawing
 from caloforge.generation.random_numbers import check_seed, normal
 from caloforge.generation.trained_range import RangeCount
 from caloforge.training.bundle import read_bundle
+from caloforge.types import ShapeGenerator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from caloforge.data.particles import Particles
     from caloforge.geometry import DetectorGeometry
@@ -79,6 +83,19 @@ class FastSimulation:
             self._law = self._model.cell_law
         bundle.model.to(self.device).eval()
         self._frame = bundle.frame
+        self._hits, self._run = self._way()
+
+    def _way(self) -> tuple[HitDrawing | None, Callable[[Tensor, Tensor], Tensor]]:
+        """What draws hits, and what gives it the amounts of shapes; or what gives cells."""
+        model = self._model
+        if not (self.geometry.counts and isinstance(model, ShapeGenerator)):
+            return None, model.sample
+        with torch.inference_mode():
+            shapes = model.shapes()
+        if shapes is None:
+            return None, model.sample
+        table = shapes.double().cpu().numpy()
+        return HitDrawing(table, self._law, self._frame), model.amounts
 
     @property
     def geometry(self) -> DetectorGeometry:
@@ -206,31 +223,42 @@ class FastSimulation:
 
     def _group(self, particles: Particles, start: int, seed: int) -> NDArray[Any]:
         """Make showers ``start`` to ``start + len(particles)``, all of one group."""
-        low, high = start % GROUP, start % GROUP + len(particles)
-        numbers = np.arange(start - low, start - low + GROUP)
-        # Conditions have a fixed size too: NumPy may treat the ends of an array otherwise.
-        rows = np.zeros(GROUP, dtype=np.int64)
+        # Whole tiles: NumPy, too, may treat the ends of an array otherwise than the rest.
+        low = start % TILE
+        high = low + len(particles)
+        size = -(-high // TILE) * TILE
+        numbers = np.arange(start - low, start - low + size)
+        rows = np.zeros(size, dtype=np.int64)
         rows[low:high] = np.arange(len(particles))
         padded = particles.select(rows)
         conditions = self.bundle.conditions.scaled(padded, self.geometry)
         conditions[:low], conditions[high:] = 0, 0
-        noise = np.zeros((GROUP, self._model.noise_dim), dtype=np.float32)
+        noise = np.zeros((size, self._model.noise_dim), dtype=np.float32)
         noise[low:high] = normal(seed, numbers[low:high], self._model.noise_dim)
+        tiles = [slice(tile, tile + TILE) for tile in range(0, size, TILE)]
 
+        if self._hits is not None:
+            amounts = [self._network(conditions[tile], noise[tile]) for tile in tiles]
+            return self._hits.draw(
+                np.concatenate(amounts)[low:high],
+                particles,
+                seed=seed,
+                showers=numbers[low:high],
+            )
         # One array from the start: pieces of it, held meanwhile, would fragment the memory.
         made = self._empty(len(particles))
-        for tile in range(low // TILE * TILE, high, TILE):
-            part = slice(tile, tile + TILE)
-            asked = slice(max(low - tile, 0), min(high - tile, TILE))
+        for tile in tiles:
+            asked = slice(max(low - tile.start, 0), min(high - tile.start, TILE))
             cells = np.zeros((TILE, self.geometry.n_cells), dtype=np.float32)
-            cells[asked] = self._network(conditions[part], noise[part])[asked]
-            rows_here = padded.select(part)
+            cells[asked] = self._network(conditions[tile], noise[tile])[asked]
+            rows_here = padded.select(tile)
             cells = self._frame.completed(cells, rows_here)
             order = self._frame.order(rows_here)
-            showers = self._tile(cells, order, numbers[part], seed)[asked]
+            showers = self._tile(cells, order, numbers[tile], seed)[asked]
             if made.dtype == np.uint16 and showers.max() > np.iinfo(np.uint16).max:
                 made = made.astype(np.uint32)
-            made[tile + asked.start - low : tile + asked.stop - low] = showers
+            first = tile.start - low
+            made[first + asked.start : first + asked.stop] = showers
         return made
 
     def _tile(
@@ -252,12 +280,15 @@ class FastSimulation:
         """Run the model on one tile."""
         # Copies: fast routines choose their way by the alignment of the memory, too.
         inputs = (torch.tensor(array, device=self.device) for array in (conditions, noise))
-        with (
-            torch.inference_mode(),
-            torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False),
-        ):
-            cells: NDArray[np.float32] = self._model.sample(*inputs).float().cpu().numpy()
-        return cells
+        with torch.inference_mode(), self._exact():
+            made: NDArray[np.float32] = self._run(*inputs).float().cpu().numpy()
+        return made
+
+    def _exact(self) -> AbstractContextManager[None]:
+        """What makes a GPU give the same bits every time."""
+        if self.device.type == "cpu":
+            return nullcontext()
+        return torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)
 
     def _empty(self, n: int) -> NDArray[Any]:
         """Room for showers, in the type that they have as a rule."""
@@ -306,6 +337,9 @@ def _device(name: str) -> torch.device:
 def _threads(n: int) -> Iterator[None]:
     """Set PyTorch's threads for a while: their number is a setting of the whole process."""
     before = torch.get_num_threads()
+    if before == n:  # setting them takes its time
+        yield
+        return
     torch.set_num_threads(n)
     try:
         yield

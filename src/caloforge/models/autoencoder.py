@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from caloforge.nn.shapes import ShapeDecoder
 from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
@@ -42,9 +43,13 @@ class Autoencoder(nn.Module):
         """What training minimises."""
         raise NotImplementedError
 
+    def decoder_inputs(self, codes: Tensor, conditions: Tensor) -> Tensor:
+        """What the decoder sees, ``(batch, latent), (batch, condition) -> (batch, inputs)``."""
+        return torch.cat((codes, conditions), dim=1)
+
     def outputs(self, codes: Tensor, conditions: Tensor) -> Tensor:
         """Decoder outputs, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
-        outputs: Tensor = self.decoder(torch.cat((codes, conditions), dim=1))
+        outputs: Tensor = self.decoder(self.decoder_inputs(codes, conditions))
         return outputs
 
     def decode(self, codes: Tensor, conditions: Tensor) -> Tensor:
@@ -54,6 +59,24 @@ class Autoencoder(nn.Module):
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """One shower per condition and normal noise, ``-> (batch, cell)``."""
         return self.decode(self.sample_latent(conditions, noise), conditions)
+
+    def shapes(self) -> Tensor | None:
+        """Shapes of hits, ``(shape, cell)``, if the decoder makes showers of them."""
+        return self.decoder.shapes() if isinstance(self.decoder, ShapeDecoder) else None
+
+    def amounts(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Expected counts of each shape, ``(batch, condition), (batch, noise) -> ...``.
+
+        Returns:
+            ``(batch, shape)``.
+
+        Raises:
+            TypeError: If the decoder knows no shapes.
+        """
+        if not isinstance(self.decoder, ShapeDecoder):
+            raise TypeError
+        codes = self.sample_latent(conditions, noise)
+        return self.decoder.amounts(self.decoder_inputs(codes, conditions))
 
     def phases(self) -> Sequence[Phase]:
         """All parts move together, in one update."""

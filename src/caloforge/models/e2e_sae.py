@@ -153,12 +153,9 @@ class E2ESinkhornAutoencoder(Autoencoder):
         codes: Tensor = self.prior_activation(self.noise_generator(noise, conditions))
         return codes
 
-    def outputs(self, codes: Tensor, conditions: Tensor) -> Tensor:
-        """Decoder outputs, ``(batch, latent), (batch, condition) -> (batch, cell)``."""
-        if self.conditioned:
-            return super().outputs(codes, conditions)
-        outputs: Tensor = self.decoder(codes)
-        return outputs
+    def decoder_inputs(self, codes: Tensor, conditions: Tensor) -> Tensor:
+        """Codes, with the condition if the decoder sees it, ``-> (batch, inputs)``."""
+        return super().decoder_inputs(codes, conditions) if self.conditioned else codes
 
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus the distance from encoded to generated codes."""
@@ -215,7 +212,7 @@ class E2ESAEConfig:
         latent_dim: Length of a code.
         noise_dim: Number of noise variables.
         noise: ``"normal"``, or ``"uniform"`` on [0, 1).
-        network: ``"mlp"`` for any detector, ``"conv"`` for grids.
+        network: ``"mlp"`` or ``"shapes"`` for any detector, ``"conv"`` for grids.
         encoder: Hidden units, or channels of the convolutions.
         decoder: Hidden units; for ``"conv"`` dense units, then channels.
         noise_width: Units of the noise generator's noise layer.
@@ -294,7 +291,14 @@ class E2ESAEConfig:
                 conditioned=self.conditioned,
                 outputs=self.latent_dim,
             ),
-            make_decoder(self.network, spec, self.decoder, inputs=inputs, bias=cells.bias()),
+            make_decoder(
+                self.network,
+                spec,
+                self.decoder,
+                inputs=inputs,
+                bias=cells.bias(),
+                intensities=cells.intensities,
+            ),
             NoiseGenerator(
                 self.noise_dim,
                 spec.condition_dim,

@@ -152,7 +152,7 @@ class PriorAutoencoderConfig:
 
     Attributes:
         latent_dim: Length of a code.
-        network: ``"mlp"`` for any detector, ``"conv"`` for grids.
+        network: ``"mlp"`` or ``"shapes"`` for any detector, ``"conv"`` for grids.
         encoder: Hidden units, or channels of the convolutions.
         decoder: Hidden units; for ``"conv"`` dense units, then channels.
         cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"log1p"`` for values.
@@ -213,6 +213,7 @@ class PriorAutoencoderConfig:
                 self.decoder,
                 inputs=self.latent_dim + spec.condition_dim,
                 bias=cells.bias(),
+                intensities=cells.intensities,
             ),
             cells,
             self.distance,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,13 @@ _START_LOG_EXCESS = -1.2
 
 
 class CellHead(Protocol):
-    """Between a decoder's outputs and cells in the detector's unit."""
+    """Between a decoder's outputs and cells in the detector's unit.
+
+    Attributes:
+        intensities: Whether outputs are logarithms of expected counts.
+    """
+
+    intensities: ClassVar[bool]
 
     def law(self) -> CellLaw:
         """How cells become counts; of no meaning where the detector measures energies."""
@@ -64,6 +70,8 @@ class PoissonCells(nn.Module):
     Arguments:
         spec: Sizes and the mean shower.
     """
+
+    intensities: ClassVar[bool] = True
 
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__()
@@ -157,6 +165,8 @@ class Log1pCells(nn.Module):
         spec: Sizes, the mean shower and the cell scale.
     """
 
+    intensities: ClassVar[bool] = False
+
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__()
         self.register_buffer("scale", torch.tensor(1.0 if spec.counts else spec.cell_scale))
@@ -200,6 +210,8 @@ class BoundedCells(nn.Module):
     Arguments:
         spec: Sizes, the mean image and the maximum.
     """
+
+    intensities: ClassVar[bool] = False
 
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from caloforge.errors import ConfigError
 from caloforge.nn.conv import ConvDecoder, ConvEncoder
 from caloforge.nn.mlp import MLP
+from caloforge.nn.shapes import ShapeDecoder
 from caloforge.nn.upsampling import UpsamplingDecoder
 from caloforge.nn.widths import check_widths
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from caloforge.nn.spec import ShowerSpec
 
-NETWORKS = ("mlp", "conv", "upsampling")
+NETWORKS = ("mlp", "shapes", "conv", "upsampling")
+DENSE = ("mlp", "shapes")  # for any detector, grid or not
 
 
 class DenseEncoder(nn.Module):
@@ -113,7 +115,7 @@ def check_network(network: str, spec: ShowerSpec) -> None:
     if network not in NETWORKS:
         msg = f"model.network: found '{network}', expected one of {', '.join(NETWORKS)}"
         raise ConfigError(msg)
-    if network != "mlp" and spec.grid is None:
+    if network not in DENSE and spec.grid is None:
         msg = f"model.network: found '{network}' for a detector that is no grid; use 'mlp'"
         raise ConfigError(msg)
 
@@ -142,7 +144,7 @@ def make_encoder(
     """
     check_network(network, spec)
     condition_dim = spec.condition_dim if conditioned else 0
-    if network != "mlp" and spec.grid is not None:
+    if network not in DENSE and spec.grid is not None:
         check_widths(
             key,
             widths,
@@ -163,28 +165,37 @@ def make_decoder(
     *,
     inputs: int,
     bias: Tensor,
+    intensities: bool = False,
     key: str = "model.decoder",
-) -> MLP | ConvDecoder | UpsamplingDecoder | ConstantDecoder:
+) -> MLP | ShapeDecoder | ConvDecoder | UpsamplingDecoder | ConstantDecoder:
     """Make a decoder ``(batch, inputs) -> (batch, cell)``.
 
     Arguments:
-        network: ``"mlp"``, ``"conv"`` or ``"upsampling"``.
+        network: ``"mlp"``, ``"shapes"``, ``"conv"`` or ``"upsampling"``.
         spec: Sizes of showers and conditions.
-        widths: Units of the hidden layers; for ``"conv"`` those of the dense layer, then the
+        widths: Units of the hidden layers; for ``"shapes"`` those, then the number of shapes
+            (see `ShapeDecoder`); for ``"conv"`` those of the dense layer, then the
             channels before each transposed convolution; for ``"upsampling"`` the same, then
             those before the last convolution.
         inputs: Length of code and condition together; with 0 no network is needed, as every
             shower is then the same.
-        bias: Outputs at the start of training, ``(cell,)``; used by ``"mlp"`` and without
+        bias: Outputs at the start of training, ``(cell,)``; used by dense networks and without
             inputs.
+        intensities: Whether outputs are logarithms of expected counts, as ``"shapes"`` needs.
         key: Setting that holds the widths, for messages.
 
     Raises:
         ConfigError: If the network is unknown, or cannot have these widths.
     """
     check_network(network, spec)
-    if network == "mlp" or spec.grid is None:
-        check_widths(key, widths)
+    if network == "shapes" and not intensities:
+        msg = (
+            "model.network: found 'shapes', which is for autoencoders whose model.cells are "
+            "'poisson' or 'negative-binomial'; take 'mlp'"
+        )
+        raise ConfigError(msg)
+    if network in DENSE or spec.grid is None:
+        check_widths(key, widths, least=1 if network == "shapes" else 0)
     else:
         check_widths(
             key,
@@ -199,6 +210,8 @@ def make_decoder(
         return ConvDecoder(inputs, widths[0], widths[1:], spec.grid, spec.planes)
     if network == "upsampling" and spec.grid is not None:
         return UpsamplingDecoder(inputs, widths[0], widths[1:], spec.grid, spec.planes)
+    if network == "shapes":
+        return ShapeDecoder(inputs, widths[:-1], widths[-1], bias)
     mlp = MLP((inputs, *widths, spec.n_cells))
     with torch.no_grad():
         mlp.last.weight.mul_(0.1)

@@ -18,8 +18,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from caloforge.config import RunConfig, run_from_tables
+from caloforge.data.far_light import FarLight
 from caloforge.data.features import ConditionSet
-from caloforge.data.transforms import CellFrame, FarLight
+from caloforge.data.transforms import CellFrame
 from caloforge.errors import BundleError, CaloforgeError
 from caloforge.geometry import DetectorGeometry
 from caloforge.nn import ShowerSpec

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caloforge.data.far_light import FarLight
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.feeding.loading import give_back
@@ -16,7 +17,7 @@ from caloforge.data.files.shower_file import ShowerFile, ShowerSample
 from caloforge.data.sample import resolve
 from caloforge.data.splits.partition import partition
 from caloforge.data.splits.split_record import SplitRecord, split_record
-from caloforge.data.transforms import CellFrame, FarLight
+from caloforge.data.transforms import CellFrame
 from caloforge.nn import ShowerSpec
 from caloforge.training.origin import origin
 from caloforge.training.start import mean_shower

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from caloforge.data.far_light import FarLightFit
 from caloforge.data.features import ConditionSet, check_names, one_hot_kinds
 from caloforge.data.files.shower_format import SHOWERS, open_file, piece_rows
 from caloforge.data.labels import labels_of, one_hot_labels
-from caloforge.data.transforms import FarLightFit
 from caloforge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from caloforge.data.far_light import FarLight
     from caloforge.data.files.shower_file import ShowerFile
     from caloforge.data.particles import Particles
-    from caloforge.data.transforms import CellFrame, FarLight
+    from caloforge.data.transforms import CellFrame
     from caloforge.geometry import DetectorGeometry
 
 _PARTICLE_ROWS, _BLOCK_BYTES = 65536, 512 * 1024

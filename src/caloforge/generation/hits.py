@@ -1,0 +1,270 @@
+r"""From the amounts of light in a few shapes to the integer counts of a detector.
+
+A model that makes showers of shapes (`caloforge.types.ShapeGenerator`) gives the expected
+counts :math:`a_k` of each shape. The sum of all cells is then a Poisson number of mean
+:math:`\sum_k a_k`; each hit belongs to shape :math:`k` with probability
+:math:`a_k / \sum a` and falls into a cell by the chances of that shape. This is the law of
+independent Poisson cells of intensity :math:`\sum_k a_k \phi_k`, and takes time for the hits
+alone. Under the law ``"negative-binomial"`` hits are clusters, as in
+`caloforge.generation.counts`.
+
+Cells are drawn by Walker's alias method (Walker, 1977): one number and two look-ups a hit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from caloforge.errors import BundleError
+from caloforge.generation import random_numbers as keyed
+from caloforge.generation.counts import check_cells, cluster_sizes, quantile
+from caloforge.types import CellLaw
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from caloforge.data.far_light import FarRegion
+    from caloforge.data.particles import Particles
+    from caloforge.data.transforms import CellFrame, MovedCells
+
+LAWS = ("poisson", "negative-binomial")
+
+# Parts of the unit interval for which `picked` keeps a place to begin.
+_GUIDE = 256
+
+# A shower of more hits is a fault of the model, and would fill the memory.
+_MOST_HITS = 1e8
+
+
+class HitDrawing:
+    """Draws the hits of showers that are sums of shapes.
+
+    Arguments:
+        shapes: Chance of each of the model's cells, ``(shape, cell)``, rows sum to 1.
+        law: How counts are distributed, one of `LAWS`.
+        frame: The model's frame of cells.
+
+    Raises:
+        BundleError: If the law is another, or the shapes are no chances.
+    """
+
+    def __init__(self, shapes: NDArray[Any], law: CellLaw, frame: CellFrame) -> None:
+        if law.name not in LAWS:
+            msg = f"model: draws hits by law '{law.name}', expected one of {', '.join(LAWS)}"
+            raise BundleError(msg)
+        shapes = np.asarray(shapes, dtype=np.float64)
+        if not (shapes >= 0).all() or not np.allclose(shapes.sum(axis=1), 1, atol=1e-3):
+            msg = "model: gives shapes that do not sum to 1; the bundle is of no use"
+            raise BundleError(msg)
+        self.law = law
+        self.frame = frame
+        self.n_cells = shapes.shape[1]
+        self._table = AliasTable(shapes)
+
+    def draw(
+        self,
+        amounts: NDArray[np.float32],
+        particles: Particles,
+        *,
+        seed: int,
+        showers: NDArray[np.int64],
+    ) -> NDArray[Any]:
+        """Draw showers. A row depends on its own amounts and particle, seed and number.
+
+        Arguments:
+            amounts: Expected counts of each shape, not negative, ``(n, shape)``.
+            particles: Incident particle of each shower.
+            seed: Key of the random numbers.
+            showers: Numbers of the showers, ``(n,)``.
+
+        Returns:
+            Counts in the detector's order of cells, ``(n, cell)``, uint16, or uint32 where a
+            cell needs it.
+
+        Raises:
+            BundleError: If an amount is negative, not a number, or out of all measure.
+        """
+        check_cells(amounts)
+        moved = self.frame.moved(particles)
+        edges = np.cumsum(amounts, axis=1, dtype=np.float64)
+        totals = edges[:, -1].copy()
+        far = np.zeros(len(showers)) if moved.far is None else moved.far.most
+        n_near, n_far = self._numbers(np.stack((totals, far), axis=1), seed, showers).T
+
+        # Two numbers for a hit of the shapes, four for one that may be far.
+        blocks = np.stack((n_near, 2 * n_far), axis=1)
+        numbers = keyed.sequences(seed, showers, blocks.sum(axis=1), 2, keyed.HITS)
+        edges /= np.where(totals > 0, totals, 1.0)[:, None]
+        if not n_far.any() or moved.far is None:
+            hits = self._near(edges, moved, n_near, numbers)
+        else:
+            of_far = np.repeat(np.tile([False, True], len(showers)), blocks.ravel())
+            hits = self._near(edges, moved, n_near, numbers[~of_far]).joined(
+                self._far(moved.far, n_far, numbers[of_far].reshape(-1, 4))
+            )
+        return self._counted(hits, len(showers))
+
+    def _numbers(
+        self, means: NDArray[np.float64], seed: int, showers: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Numbers of hits for expected counts, ``(n, k)`` both."""
+        if means.size and means.max() > _MOST_HITS:
+            msg = (
+                f"model: gives showers of {means.max():.3g} counts, expected less than "
+                f"{_MOST_HITS:g}; the bundle is of no use for these particles"
+            )
+            raise BundleError(msg)
+        if self.law.name == "negative-binomial":
+            means = means * (np.log(self.law.fano) / (self.law.fano - 1))
+        once = np.ones(len(showers), dtype=np.int64)
+        uniform = keyed.sequences(seed, showers, once, means.shape[1], keyed.HIT_TOTALS)
+        numbers = quantile(CellLaw("poisson"), uniform.ravel(), means.ravel())
+        return numbers.reshape(means.shape)
+
+    def _near(
+        self,
+        edges: NDArray[np.float64],
+        moved: MovedCells,
+        n_hits: NDArray[np.int64],
+        numbers: NDArray[np.float64],
+    ) -> Hits:
+        """Hits of the shapes; those that a shape has beyond the detector's edge are lost."""
+        rows = np.repeat(np.arange(len(n_hits)), n_hits)
+        shapes, within = picked(edges, rows, numbers[:, 0])
+        cells, inside = moved.to_detector(rows, self._table.draw(shapes, within))
+        return Hits(rows, cells, numbers[:, 1]).select(inside)
+
+    @staticmethod
+    def _far(
+        region: FarRegion, n_hits: NDArray[np.int64], numbers: NDArray[np.float64]
+    ) -> Hits:
+        """Hits of the cells that are too far from the impact point for the model.
+
+        They are drawn evenly at the rate of the brightest of these cells; each stays with the
+        chance that its own cell's rate gives it.
+        """
+        rows = np.repeat(np.arange(len(n_hits)), n_hits)
+        cells, chance = region.draw(rows, numbers[:, 0])
+        return Hits(rows, cells, numbers[:, 2]).select(numbers[:, 1] < chance)
+
+    def _counted(self, hits: Hits, n: int) -> NDArray[Any]:
+        """Counts of the hits, ``(n, cell)``."""
+        sizes = np.ones(len(hits.rows), dtype=np.int64)
+        if self.law.name == "negative-binomial":
+            sizes = cluster_sizes(self.law.fano, hits.numbers)
+        small = np.iinfo(np.uint16)
+        counts = np.zeros(
+            n * self.n_cells, dtype=np.uint16 if sizes.sum() <= small.max else np.uint32
+        )
+        np.add.at(counts, hits.rows * self.n_cells + hits.cells, sizes.astype(counts.dtype))
+        if counts.dtype != np.uint16 and counts.max() <= small.max:
+            counts = counts.astype(np.uint16)
+        return counts.reshape(n, self.n_cells)
+
+
+class Hits(NamedTuple):
+    """Hits of some showers.
+
+    Attributes:
+        rows: Number of each hit's shower, ``(hit,)``.
+        cells: Its cell in the detector, ``(hit,)``.
+        numbers: A uniform number for whatever else is to be drawn, ``(hit,)``.
+    """
+
+    rows: NDArray[np.int64]
+    cells: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+
+    def select(self, kept: NDArray[np.bool_]) -> Hits:
+        """Return some of them."""
+        return Hits(self.rows[kept], self.cells[kept], self.numbers[kept])
+
+    def joined(self, other: Hits) -> Hits:
+        """Return these and others."""
+        return Hits(
+            np.concatenate((self.rows, other.rows)),
+            np.concatenate((self.cells, other.cells)),
+            np.concatenate((self.numbers, other.numbers)),
+        )
+
+
+def picked(
+    edges: NDArray[np.float64], rows: NDArray[np.int64], numbers: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Find in which part of the unit interval each number lies, row by row.
+
+    A guide (Chen and Asau, 1974) knows for each of `_GUIDE` equal parts of the interval where
+    to begin, so that hardly a step is left to be made.
+
+    Arguments:
+        edges: Upper edges of the parts, increasing, the last of a row 1, ``(n, part)``.
+        rows: Row of each number, ``(m,)``.
+        numbers: Between 0 and 1, ``(m,)``.
+
+    Returns:
+        The part, and where the number lies within it, from 0 to 1, ``(m,)`` each.
+    """
+    n, n_parts = edges.shape
+    passed = np.ceil(edges * _GUIDE).astype(np.int64)
+    passed += np.arange(n)[:, None] * (_GUIDE + 1)
+    guide = np.bincount(passed.ravel(), minlength=n * (_GUIDE + 1)).reshape(n, _GUIDE + 1)
+    guide = np.cumsum(guide, axis=1)
+    upper = edges.ravel()
+    base = rows * n_parts
+    first = guide.ravel()[rows * (_GUIDE + 1) + (numbers * _GUIDE).astype(np.int64)]
+    place = np.minimum(first, n_parts - 1) + base
+    todo = np.flatnonzero(upper[place] <= numbers)
+    last = base + (n_parts - 1)
+    while len(todo := todo[place[todo] < last[todo]]):
+        place[todo] += 1
+        todo = todo[upper[place[todo]] <= numbers[todo]]
+    parts = place - base
+    low = np.where(parts > 0, upper[place - 1], 0.0)
+    width = upper[place] - low
+    return parts, (numbers - low) / np.where(width > 0, width, 1.0)
+
+
+class AliasTable:
+    """Draws from many discrete distributions over the same cells, in two look-ups.
+
+    Arguments:
+        chances: Probabilities, ``(shape, cell)``; rows sum to 1.
+    """
+
+    def __init__(self, chances: NDArray[np.float64]) -> None:
+        n, self._n_cells = chances.shape
+        keep = chances * (self._n_cells / chances.sum(axis=1, keepdims=True))
+        alias = np.broadcast_to(np.arange(self._n_cells), keep.shape).copy()
+        # Cells below the average are filled up by cells above it: one a shape at a time, all
+        # shapes together. `small` and `large` are stacks of cells.
+        order = np.argsort(keep, axis=1, kind="stable")
+        small, large = order.copy(), order[:, ::-1].copy()
+        n_small = (keep < 1).sum(axis=1)
+        n_large = self._n_cells - n_small
+        while len(rows := np.flatnonzero((n_small > 0) & (n_large > 0))):
+            s = small[rows, n_small[rows] - 1]
+            m = large[rows, n_large[rows] - 1]
+            alias[rows, s] = m
+            keep[rows, m] -= 1 - keep[rows, s]
+            n_small[rows] -= 1
+            spent = rows[keep[rows, m] < 1]
+            now = m[keep[rows, m] < 1]
+            n_large[spent] -= 1
+            small[spent, n_small[spent]] = now
+            n_small[spent] += 1
+        for row in range(n):  # what rounding left over
+            keep[row, small[row, : n_small[row]]] = 1
+            keep[row, large[row, : n_large[row]]] = 1
+        self._keep, self._alias = keep.ravel(), alias.ravel()
+
+    def draw(self, rows: NDArray[np.int64], numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Draw a cell for each pair of distribution and uniform number, ``(n,)``."""
+        scaled = numbers * self._n_cells
+        cells = np.minimum(scaled.astype(np.int64), self._n_cells - 1)
+        place = rows * self._n_cells + cells
+        drawn: NDArray[np.int64] = np.where(
+            scaled - cells < self._keep[place], cells, self._alias[place]
+        )
+        return drawn
