@@ -153,3 +153,16 @@ class TestFiles:
         with pytest.raises(OutputError, match="exists already"):
             write_particles(tmp_path / "p.csv", table, force=False)
         write_particles(tmp_path / "p.csv", table, force=True)
+
+
+def test_front_face_points_go_with_their_rows(table) -> None:
+    face = -200.0
+    points = table.front_face(face)
+    assert points is table.front_face(face)
+    with pytest.raises(ValueError, match="read-only"):
+        points[0] = 0
+    rows = [1, 0, 1]
+    np.testing.assert_array_equal(table.select(rows).front_face(face), points[rows])
+    moved = table.exchanged({"x_cm": table["x_cm"] + 1.0})
+    np.testing.assert_allclose(moved.front_face(face)[:, 0], points[:, 0] + 1)
+    np.testing.assert_array_equal(table.front_face(None)[:, 0], table["x_cm"])

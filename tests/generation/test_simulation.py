@@ -54,6 +54,16 @@ class TestEveryModel:
         repeats = first.showers.reshape(150, 3, -1)
         assert (repeats[:, 0] != repeats[:, 1]).any(axis=1).mean() > 0.9
 
+    def test_showers_of_a_loop_are_those_of_a_call(self, simulation, particles):
+        whole = simulation.generate(particles, seed=5).showers
+        np.testing.assert_array_equal(simulation.showers(particles, seed=5), whole)
+        for k in (0, 7, len(particles) - 1):
+            one = simulation.showers(particles.select([k]), seed=5, first=k)
+            np.testing.assert_array_equal(one, whole[k : k + 1])
+        nothing = simulation.showers(particles.select([]))
+        assert nothing.shape == (0, simulation.geometry.n_cells)
+        assert nothing.dtype == whole.dtype
+
     def test_showers_belong_to_the_particles(self, simulation, particles):
         made = simulation.generate(particles, repeats=2)
         assert made.particles.incident.tolist() == np.repeat(particles.incident, 2).tolist()

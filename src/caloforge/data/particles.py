@@ -102,7 +102,10 @@ class Particles:
         """Return the table of some rows: indices, a mask ``(n,)``, or a slice."""
         chosen = rows if isinstance(rows, slice) else as_rows(rows)
         columns = {name: column[chosen] for name, column in self.columns.items()}
-        return self._like(columns, self.incident[chosen])
+        table = self._like(columns, self.incident[chosen])
+        # Each row has its point in any company: those that are known need not be found again.
+        table._faces.update({face: points[chosen] for face, points in self._faces.items()})
+        return table
 
     def exchanged(self, columns: Mapping[str, NDArray[Any]]) -> Particles:
         """Return the table with some columns exchanged for valid ones of the same type.

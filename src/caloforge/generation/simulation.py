@@ -176,6 +176,24 @@ class FastSimulation:
             source=self.bundle.run.title or self.bundle.run.model_name,
         )
 
+    def showers(self, particles: Particles, *, seed: int = 0, first: int = 0) -> NDArray[Any]:
+        """Make one shower for each incident particle, and nothing around them.
+
+        The same showers as `generate` makes, for a simulation that asks for a few at a time and
+        counts: the trained range is not looked at, no provenance is written.
+
+        Arguments:
+            particles: As in `generate`.
+            seed: As in `generate`.
+            first: As in `generate`: the number of showers made before.
+
+        Returns:
+            Counts or energies, ``(n, cell)``.
+        """
+        check_seed(seed)
+        made = [showers for _, showers in self._groups(particles, seed, 1, first)]
+        return made[0] if len(made) == 1 else np.concatenate([self._empty(0), *made])
+
     def chunks(
         self,
         particles: Particles,
@@ -223,6 +241,7 @@ class FastSimulation:
 
     def _group(self, particles: Particles, start: int, seed: int) -> NDArray[Any]:
         """Make showers ``start`` to ``start + len(particles)``, all of one group."""
+        particles.front_face(self.geometry.front_face_z_cm)  # once, for all that need it
         # Whole tiles: NumPy, too, may treat the ends of an array otherwise than the rest.
         low = start % TILE
         high = low + len(particles)
