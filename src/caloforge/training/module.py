@@ -18,6 +18,7 @@ from caloforge.losses.energy import energy_score
 from caloforge.losses.one_dimensional import wasserstein_1d
 from caloforge.nn.batch_norm import share_batch_norms
 from caloforge.nn.processes import finite, shared_batch
+from caloforge.training.mixed_precision import mix_precision, without_autocast
 from caloforge.training.validation import ValidationSet
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class PhaseTraining(LightningModule):
         if config.devices > 1:
             share_batch_norms(model)
         self.averaged = copy.deepcopy(model).requires_grad_(False) if config.ema else None
+        for trained in self.children():
+            mix_precision(trained, config.precision)
         self.config = config
         self.seed = seed
         self.pair_repeats = pair_repeats
@@ -187,7 +190,7 @@ class PhaseTraining(LightningModule):
             if len(optimizers) > 1:
                 self.toggle_optimizer(optimizer)
             try:
-                with shared_batch():
+                with shared_batch(), without_autocast(self.device):
                     objective = phase.objective(batch, rng)
                     stop = not finite(objective.total)
             except (ConfigError, DataFormatError) as error:
@@ -240,6 +243,10 @@ class PhaseTraining(LightningModule):
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
         """Generate showers for validation particles and sum their channels."""
+        with without_autocast(self.device):
+            self._validate(batch, batch_idx)
+
+    def _validate(self, batch: ValidationBatch, batch_idx: int) -> None:
         model = cast("TrainableGenerator", self.best_candidate)
         rng = torch.Generator(device=self.device)
         rng.manual_seed(_mixed(self.seed, -1 - batch_idx))
