@@ -92,7 +92,8 @@ def search(toy_run, tmp_path, trainings):
     def make(name="out", *settings, effort=QUICK, run=True, searches=SEARCHES, **options):
         base = toy_run.changed(settings) if run else None
         space = parse_searches(searches, base) if run else None
-        console = Console(file=(tmp_path / "said.txt").open("a"), width=200)
-        return tune(tmp_path / name, base, space, effort=effort, console=console, **options)
+        with (tmp_path / "said.txt").open("a") as file:
+            said = Console(file=file, width=200)
+            return tune(tmp_path / name, base, space, effort=effort, console=said, **options)
 
     return make
