@@ -1,7 +1,7 @@
 """Trained bundles into the package: measured on test showers, made small, with their cards.
 
     python validation/bundles.py              # all that are trained, a minute of a core each
-    python validation/bundles.py zn-e2e-sae       # some of them
+    python validation/bundles.py zn-e2e-sae   # some of them
     python validation/bundles.py zn-e2e-sae --from runs/e2e-study/e2e-0 --into /tmp/bundles
 
 Reads what `validation/zoo.py` trained in runs/zoo. Writes src/caloforge/bundles/NAME and
@@ -15,21 +15,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from bundle_checks import Entry, checked, kinds
+from bundle_speed import machine, rates
 from result_files import write_json
+from zoo import Job, System, jobs, judged
 
 from caloforge.errors import BundleError, CaloforgeError
 
 if TYPE_CHECKING:
-    from caloforge.config import RunConfig
-    from caloforge.data import Particles
     from caloforge.generation import FastSimulation
     from caloforge.training.bundle import Bundle
 
@@ -44,137 +43,28 @@ LIMITS = (
     "Electronics, noise and pile-up are not in it; several particles are sums of showers.",
     "It stands for the full simulation named under Data, not for the ALICE experiment's own.",
 )
-_FREE = ("title", "seed")  # of a run: they may differ from the run file's
-_FREE_TRAINING = ("threads", "devices", "accelerator")
-_BATCHES = (1024, 4096, 16384)
 _ROWS = 1000
 
 
-class Entry(NamedTuple):
-    """A bundle of the package.
+def of_zoo(name: str, label: str, *, generation_only: bool = False) -> Entry:
+    """Name a training of the zoo as a bundle.
 
-    Attributes:
-        name: As users call it.
-        run: Run file that it was trained by.
-        settings: What was changed in it.
-        trained: Run of the zoo that made it, below ``--work``.
-        weights_dtype: Of its matrices.
-        generation_only: Whether weights that generation does not use are left out.
+    Its seed is 0: which seed is shipped was decided before any was measured.
     """
-
-    name: str
-    run: str
-    settings: tuple[str, ...]
-    trained: str
-    weights_dtype: str = "float16"
-    generation_only: bool = False
+    job = next(job for job in jobs() if job.label == label)
+    return Entry(name, job.run, tuple(job.settings()), label, generation_only=generation_only)
 
 
 BUNDLES = (
-    Entry("zn-e2e-sae", "zn-e2e-sae", (), "zn/e2e-sae-tuned-0"),
-    Entry("zp-e2e-sae", "zn-e2e-sae", ("data.train=zp-train",), "zp/e2e-sae-tuned-0"),
+    of_zoo("zn-e2e-sae", "zn/e2e-sae-tuned-0"),
+    # With its encoder it has 3.4 MB.
+    of_zoo("zn-e2e-sae-published", "zn/e2e-sae-published-0", generation_only=True),
+    of_zoo("zp-e2e-sae", "zp/e2e-sae-tuned-0"),
 )
-
-
-def checked(bundle: Bundle, entry: Entry) -> dict[str, Any]:
-    """Refuse what must not be shipped; say what was checked.
-
-    Raises:
-        BundleError: With the reason.
-    """
-    from caloforge.config import load_run
-
-    expected = load_run(entry.run, entry.settings)
-    other = differing(bundle.run, expected)
-    if other:
-        msg = (
-            f"{entry.name}: found other settings than those of {entry.run} at this commit "
-            f"({'; '.join(other)}); train again"
-        )
-        raise BundleError(msg)
-    return {"run": entry.run, "settings": list(entry.settings), **seen_particles(bundle, entry)}
-
-
-def differing(run: RunConfig, expected: RunConfig) -> list[str]:
-    """Name the settings that differ, but for seed, title and what showers do not depend on."""
-    ours, theirs = (
-        {
-            f"{table}.{key}": value
-            for table, entries in one.as_dict().items()
-            if table not in _FREE
-            for key, value in entries.items()
-            if table != "train" or key not in _FREE_TRAINING
-        }
-        for one in (run, expected)
-    )
-    return [
-        f"{key} = {ours.get(key)!r}, expected {theirs.get(key)!r}"
-        for key in sorted({*ours, *theirs})
-        if ours.get(key) != theirs.get(key)
-    ]
-
-
-def seen_particles(bundle: Bundle, entry: Entry) -> dict[str, Any]:
-    """Check the showers that a bundle says it was trained on.
-
-    The file must be there with the checksum that was recorded, its selection and split must
-    give the recorded numbers of showers, and none of its incident particles, on either side and
-    by their physical properties, may be in the test sample.
-
-    Raises:
-        BundleError: If any of this is not so.
-    """
-    import numpy as np
-
-    from caloforge.data import ShowerFile, partition, resolve
-
-    data = bundle.info.get("data", {})
-    test_name = f"{bundle.geometry.name}-test"
-    source = data.get("source", "")
-    unproven = "so nobody can say that no test particle was seen"
-    try:
-        path, test_path = resolve(source), resolve(test_name)
-    except CaloforgeError as error:
-        msg = f"{entry.name}: {error}: {unproven}; bring the file"
-        raise BundleError(msg) from error
-    plan, selection = bundle.run.data.split_plan, bundle.run.data.selection
-    with ShowerFile(path) as file, ShowerFile(test_path) as test:
-        if file.sha256() != data.get("sha256"):
-            msg = (
-                f"{entry.name}: {path} is not what it was trained on (SHA-256 differs), "
-                f"{unproven}; bring that file, or train again"
-            )
-            raise BundleError(msg)
-        sizes = tuple(map(len, partition(file, plan, selection)))
-        then = (data.get("training showers"), data.get("validation showers"))
-        if sizes != then:
-            msg = (
-                f"{entry.name}: found {sizes[0]} training and {sizes[1]} validation showers by "
-                f"its selection and split, expected {then[0]} and {then[1]} as it recorded; "
-                "train again"
-            )
-            raise BundleError(msg)
-        known = np.unique(file.particles().identity())
-        both = np.isin(np.unique(test.particles().identity()), known).sum()
-        if both:
-            msg = (
-                f"{entry.name}: {both} particles of {test_name} are in {source}, on which it "
-                "was trained, expected none; train on others"
-            )
-            raise BundleError(msg)
-        return {
-            "training data": source,
-            "training sha256": data["sha256"],
-            "test sample": test_name,
-            "test sha256": test.sha256(),
-            "particles in both": 0,
-        }
 
 
 def measured(simulation: FastSimulation, entry: Entry) -> dict[str, Any]:
     """Figures on the test sample with errors and floors, and speed: ``metrics.test``."""
-    from zoo import Job, System, judged
-
     from caloforge.data import load_sample
     from caloforge.training.provenance import provenance
 
@@ -199,42 +89,6 @@ def measured(simulation: FastSimulation, entry: Entry) -> dict[str, Any]:
     if test.cpu_seconds is not None:
         result["full_simulation_seconds"] = float(test.cpu_seconds.mean())
     return result
-
-
-def rates(
-    simulation: FastSimulation, particles: Particles, seconds: float = 1.0
-) -> dict[str, float]:
-    """Showers a second of CPU time of one core: one at a time, 256, and at the best size."""
-    found = {size: rate(simulation, particles, size, seconds) for size in (1, 256, *_BATCHES)}
-    best = max(found, key=lambda size: found[size])
-    return {"1": found[1], "256": found[256], "best": found[best], "best_batch": best}
-
-
-def rate(simulation: FastSimulation, particles: Particles, size: int, seconds: float) -> float:
-    """Showers a second of calls that ask for ``size`` showers of as many particles."""
-    import numpy as np
-
-    def call(number: int) -> None:
-        rows = (number * size + np.arange(size)) % len(particles)
-        chosen = particles.select(rows)
-        for _ in simulation.chunks(chosen, seed=1, first=number * size, batch_size=size):
-            pass
-
-    call(0)  # sets up
-    made, started = 0, time.process_time()
-    while (spent := time.process_time() - started) < seconds or not made:
-        made += 1
-        call(made)
-    return round(made * size / max(spent, 1e-9), 1)
-
-
-def machine() -> str:
-    """Name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(x.partition(":")[2].strip() for x in lines if x.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def rounding(bundle: Bundle, small: Bundle) -> dict[str, float]:
@@ -292,6 +146,7 @@ def install(entry: Entry, source: Path, into: Path, results: Path) -> Path:
         bundle, weights_dtype=entry.weights_dtype, generation_only=entry.generation_only
     )
     info = {**bundle.info, "name": entry.name, "licence": LICENCE, "limits": list(LIMITS)}
+    info["kinds"] = kinds(bundle)
     spent = source / "core-seconds"
     if spent.is_file():
         info["training"] = {

@@ -43,7 +43,7 @@ def figure_lines(test: Mapping[str, Any]) -> list[str]:
     for name, ratio in test.get("shapes", {}).items():
         label = f"{name.replace('_', ' ')}: W1 over the floor"
         lines.append(f"| {label} | 1 | {measured_text(ratio)} | 1 |")
-    lines += ["", f"{test['statement']}."]
+    lines += ["", f"How: {test['statement']}."]
     return lines
 
 

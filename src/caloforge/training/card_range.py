@@ -53,6 +53,9 @@ def _rows(table: Mapping[str, Any]) -> list[tuple[str, str]]:
     energies = energy_range(table)
     if energies is not None:
         rows.append(("energy", f"{energies[0]:.3g} to {energies[1]:.3g} GeV"))
+    for name, kind in table.get("kinds", {}).items():
+        text = f"{kind['low_gev']:.3g} to {kind['high_gev']:.3g} GeV"
+        rows.append((f"energy of {name}", f"{text}, {kind['particles']:,} particles"))
     rows += _positions(features, table["geometry"].get("grid"))
     for axis in "xy":
         if f"slope_{axis}" in features:

@@ -1,0 +1,50 @@
+"""Showers a second of one core."""
+
+from __future__ import annotations
+
+import platform
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from caloforge.data import Particles
+    from caloforge.generation import FastSimulation
+
+_BATCHES = (1024, 4096, 16384)
+
+
+def rates(
+    simulation: FastSimulation, particles: Particles, seconds: float = 1.0
+) -> dict[str, float]:
+    """Showers a second of CPU time of one core: one at a time, 256, and at the best size."""
+    found = {size: rate(simulation, particles, size, seconds) for size in (1, 256, *_BATCHES)}
+    best = max(found, key=lambda size: found[size])
+    return {"1": found[1], "256": found[256], "best": found[best], "best_batch": best}
+
+
+def rate(simulation: FastSimulation, particles: Particles, size: int, seconds: float) -> float:
+    """Showers a second of calls that ask for ``size`` showers of as many particles."""
+    import numpy as np
+
+    def call(number: int) -> None:
+        rows = (number * size + np.arange(size)) % len(particles)
+        chosen = particles.select(rows)
+        for _ in simulation.chunks(chosen, seed=1, first=number * size, batch_size=size):
+            pass
+
+    call(0)  # sets up
+    made, started = 0, time.process_time()
+    while (spent := time.process_time() - started) < seconds or not made:
+        made += 1
+        call(made)
+    return round(made * size / max(spent, 1e-9), 1)
+
+
+def machine() -> str:
+    """Name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(x.partition(":")[2].strip() for x in lines if x.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
