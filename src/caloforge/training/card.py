@@ -131,6 +131,11 @@ def _limits(table: Mapping[str, Any], test: Mapping[str, Any] | None) -> list[st
             "the range above in anything else, are extrapolated: `generate` says how many, "
             "`--strict` refuses them."
         )
+    if table.get("kinds"):
+        limits.append(
+            "Each property is checked alone: a particle whose energy was trained for other "
+            "kinds only is not reported."
+        )
     full = table.get("data", {}).get("full simulation", {})
     if "run_data" in full:
         limits.append(f"Its full simulation: {full['run_data']}.")
