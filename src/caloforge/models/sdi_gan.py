@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # Variances outside are of no use, and their exponentials overflow.
 _LOG_VARIANCE = (-12.0, 12.0)
+# Of features that are all the same.
+_SMALLEST_UNIT = 1e-6
 
 
 class ResponseSpread(nn.Module):
@@ -49,10 +51,11 @@ class ResponseSpread(nn.Module):
     .. math::
         \lVert s - m(c) \rVert^2 / (d\, \bar v(c)) + \log v(c) + t / v(c)
 
-    with :math:`\bar v` the variance without its gradient, and with :math:`t` the unbiased variance among the repeats of a condition where the batch has
-    them (half the squared difference of a pair), and else :math:`\lVert s - m(c) \rVert^2 / d`,
-    which the error of the mean makes somewhat too large. Only showers with equal conditions
-    are repeats: two of one particle of which one was reflected are not.
+    with :math:`\bar v` the variance without its gradient, and :math:`t` the unbiased variance
+    among the repeats of a condition where the batch has them (half the squared difference of a
+    pair), else :math:`\lVert s - m(c) \rVert^2 / d`, which the error of the mean makes somewhat
+    too large. Only showers with equal conditions are repeats: two of one particle of which one
+    was reflected are not.
 
     Arguments:
         network: ``(batch, condition) -> (batch, d + 1)``.
@@ -119,8 +122,9 @@ class SDIGAN(DCGAN):
             + w_a\, E (R(x_1) - p) \cdot (R(x_2) - p), \qquad
         r = \frac{\mathrm{mean} |f(\bar x_1) - f(\bar x_2)|}{\mathrm{mean} |n_1 - n_2|}
 
-    Here :math:`f` is the discriminator's last hidden layer, on expected showers, so that the
-    scatter of drawn counts does not pass for diversity; :math:`\sigma` is the spread of the
+    Here :math:`f` is the discriminator's last hidden layer over its mean absolute deviation in
+    the batch, on expected showers, so that the scatter of drawn counts does not pass for
+    diversity; :math:`\sigma` is the spread of the
     full simulation (`ResponseSpread`) over the largest of the batch; :math:`s` is the square
     root of the photon sum; :math:`p` is the position of the maximum of the true shower, and
     :math:`R` a regressor that learns it from full simulation in a phase of its own.
@@ -205,12 +209,7 @@ class SDIGAN(DCGAN):
             with torch.no_grad():
                 spread = self.spread(gathered(conditions))
                 spread = own(spread / spread.max())
-            expected = self.cells.encoded(self.cells(outputs)) * near
-            with untouched_statistics(self.discriminator):
-                first, second = (
-                    self.discriminator.features(part, conditions) for part in expected.chunk(2)
-                )
-            diversity = diversity_penalty((first, second), noise, spread)
+            diversity = diversity_penalty(self._seen_apart(outputs, batch), noise, spread)
             total = total + weights.diversity * diversity
             terms["diversity"] = diversity.detach()
         if weights.intensity > 0:
@@ -227,6 +226,17 @@ class SDIGAN(DCGAN):
             total = total + weights.auxiliary * position
             terms["position"] = position.detach()
         return Objective(total, terms)
+
+    def _seen_apart(self, outputs: Tensor, batch: ShowerBatch) -> tuple[Tensor, Tensor]:
+        """What the discriminator sees in the two expected showers, in units of its scatter."""
+        expected = self.cells.encoded(self.cells(outputs)) * batch.near.repeat(2, 1)
+        first, second = expected.chunk(2)
+        with untouched_statistics(self.discriminator):
+            first = self.discriminator.features(first, batch.conditions)
+            second = self.discriminator.features(second, batch.conditions)
+        every = gathered(torch.cat((first, second)).detach())
+        unit = (every - every.mean(dim=0)).abs().mean() + _SMALLEST_UNIT
+        return first / unit, second / unit
 
     def phases(self) -> Sequence[Phase]:
         """Who judges moves, each for itself, then the generator."""
@@ -250,9 +260,9 @@ class SDIGANConfig(DCGANConfig):
         regressor: Hidden units of the auxiliary regressor; for grids channels.
     """
 
-    diversity_weight: float = 0.1
-    intensity_weight: float = 0.1
-    auxiliary_weight: float = 0.1
+    diversity_weight: float = 0.01
+    intensity_weight: float = 0.01
+    auxiliary_weight: float = 0.01
     spread_hidden: tuple[int, ...] = (64, 64)
     regressor: tuple[int, ...] = (64,)
 
