@@ -33,6 +33,7 @@ class Row:
         noisy_encoder: Whether its codes have noise by default.
         fluctuates: Whether it learns how showers of a condition differ.
         cells: Cell heads that it refuses, and what is taken instead.
+        networks: Networks that it does not know, and what is taken instead.
         certain: Phases whose objective draws nothing.
         shapes: Whether it is tested with a decoder of shapes.
     """
@@ -43,6 +44,7 @@ class Row:
     noisy_encoder: bool = False
     fluctuates: bool = True
     cells: tuple[tuple[str, str], ...] = ()
+    networks: tuple[tuple[str, str], ...] = ()
     certain: tuple[str, ...] = ()
     shapes: bool = False
 
@@ -51,6 +53,8 @@ CODED = {"latent_dim": 3}
 NOISED = {"noise_dim": 4, "noise_width": 8, "condition_width": 8, "noise_hidden": (16,)}
 FLOW = {"couplings": 2, "flow_hidden": (16,)}
 PAPER = {"code_noise": 0.0, "energy_weight": 0.0, "region_weight": 0.0}
+LEVELS = (("conv", "unet"), ("upsampling", "unet"))
+ROUNDED = (("poisson", "log1p"), ("negative-binomial", "log1p"))
 JUDGED = (("negative-binomial", "poisson"),)
 ROWS = {
     "e2e-sae": Row("e2e-sae", CODED | NOISED, noisy_encoder=True, shapes=True),
@@ -64,6 +68,16 @@ ROWS = {
     "latent-flow": Row("latent-flow", CODED | FLOW, noisy_encoder=True),
     "latent-flow-apart": Row(
         "latent-flow", CODED | FLOW | {"joint": False}, noisy_encoder=True
+    ),
+    "latent-flow-matching": Row("latent-flow-matching", CODED, noisy_encoder=True),
+    "latent-flow-matching-shortcut": Row(
+        "latent-flow-matching",
+        CODED | {"shortcut": True, "steps": 1, "coupling": "transport"},
+        noisy_encoder=True,
+    ),
+    "flow-matching": Row("flow-matching", {}, networks=LEVELS),
+    "flow-matching-rounded": Row(
+        "flow-matching", {"rounding": "dequantised"}, cells=ROUNDED, networks=LEVELS
     ),
     "wae": Row("wae", CODED | {"condition_weight": 1.0, "prior_weight": 30.0}),
     "wae-h": Row("wae", CODED | {"prior": "sphere"}),
@@ -93,6 +107,8 @@ WIDTHS = {
         "generator": (16,),
         "discriminator": (16,),
         "regressor": (16,),
+        "widths": (16, 16),
+        "velocity": (16, 16),
     },
     "shapes": {"encoder": (16,), "decoder": (16, 8)},
     "conv": {
@@ -101,6 +117,8 @@ WIDTHS = {
         "generator": (16, 8, 4),
         "discriminator": (4, 8, 8),
         "regressor": (4, 8),
+        "widths": (4, 8),
+        "velocity": (16, 16),
         "batch_norm": True,
     },
     "upsampling": {
@@ -109,6 +127,8 @@ WIDTHS = {
         "generator": (16, 8, 4),
         "discriminator": (4, 8, 8),
         "regressor": (4, 8),
+        "widths": (4, 8),
+        "velocity": (16, 16),
     },
 }
 # Detector, network and cells. Grids of odd and even sizes, square and not.
@@ -134,6 +154,7 @@ def config_of(name: str, network: str = "mlp", cells: str = "poisson") -> ModelC
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     widths = {key: value for key, value in WIDTHS[network].items() if key in known}
     cells = dict(row.cells).get(cells, cells)
+    network = dict(row.networks).get(network, network)
     return kind(network=network, cells=cells, **widths, **row.settings)  # type: ignore[call-arg]
 
 

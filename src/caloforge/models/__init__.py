@@ -10,7 +10,12 @@ from caloforge.models.channel_regressor import ChannelRegressor, ChannelRegresso
 from caloforge.models.cwae import CWAEConfig
 from caloforge.models.dcgan import DCGAN, DCGANConfig
 from caloforge.models.e2e_sae import E2ESAEConfig, E2ESinkhornAutoencoder
+from caloforge.models.flow_matching import FlowMatching, FlowMatchingConfig
 from caloforge.models.latent_flow import FlowPriorAutoencoder, LatentFlowConfig
+from caloforge.models.latent_flow_matching import (
+    LatentFlowMatching,
+    LatentFlowMatchingConfig,
+)
 from caloforge.models.prior_autoencoder import PriorAutoencoder
 from caloforge.models.regression import MeanRegression, RegressionConfig
 from caloforge.models.sae import SAEConfig
@@ -29,8 +34,12 @@ __all__ = [
     "DCGANConfig",
     "E2ESAEConfig",
     "E2ESinkhornAutoencoder",
+    "FlowMatching",
+    "FlowMatchingConfig",
     "FlowPriorAutoencoder",
     "LatentFlowConfig",
+    "LatentFlowMatching",
+    "LatentFlowMatchingConfig",
     "MeanRegression",
     "ModelCatalogue",
     "ModelConfig",
@@ -56,6 +65,8 @@ MODELS = ModelCatalogue(
         "latent-flow": LatentFlowConfig,
         "dcgan": DCGANConfig,
         "sdi-gan": SDIGANConfig,
+        "flow-matching": FlowMatchingConfig,
+        "latent-flow-matching": LatentFlowMatchingConfig,
         "regression": RegressionConfig,
         "channel-regressor": ChannelRegressorConfig,
     }

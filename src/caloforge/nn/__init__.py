@@ -6,9 +6,11 @@ from caloforge.nn.coders import ConstantDecoder, NoiseGenerator, make_decoder, m
 from caloforge.nn.discriminator import make_discriminator
 from caloforge.nn.maximum import ShowerMaximum
 from caloforge.nn.mlp import MLP
-from caloforge.nn.processes import finite, gathered, normal, own
+from caloforge.nn.ode import integrate
+from caloforge.nn.processes import finite, gathered, normal, own, uniform
 from caloforge.nn.regions import RegionSums
 from caloforge.nn.spec import MeanShower, ShowerSpec
+from caloforge.nn.velocity import ResidualMLP, make_velocity
 from caloforge.nn.widths import check_widths
 
 __all__ = [
@@ -21,16 +23,20 @@ __all__ = [
     "NoiseGenerator",
     "PoissonCells",
     "RegionSums",
+    "ResidualMLP",
     "ShowerMaximum",
     "ShowerSpec",
     "cell_head",
     "check_widths",
     "finite",
     "gathered",
+    "integrate",
     "make_decoder",
     "make_discriminator",
     "make_encoder",
+    "make_velocity",
     "normal",
     "own",
+    "uniform",
     "untouched_statistics",
 ]

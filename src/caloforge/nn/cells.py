@@ -51,6 +51,10 @@ class CellHead(Protocol):
         """Showers as an encoder or discriminator sees them, ``(batch, cell)``."""
         ...
 
+    def decoded(self, encoded: Tensor) -> Tensor:
+        """Showers of which `encoded` would give this; what it never gives becomes valid."""
+        ...
+
     def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
         """A decoder's outputs as `encoded` showers, counts drawn, with a gradient."""
         ...
@@ -100,6 +104,10 @@ class PoissonCells(nn.Module):
     def encoded(self, showers: Tensor) -> Tensor:
         """Logarithm of one plus the counts."""
         return torch.log1p(showers)
+
+    def decoded(self, encoded: Tensor) -> Tensor:
+        """Counts, no integers as a rule; negative ones become 0."""
+        return torch.expm1(encoded.clamp(0.0, _LOG_MAX))
 
     def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
         """Logarithm of one plus drawn counts; the gradient takes a count for its mean."""
@@ -190,6 +198,11 @@ class Log1pCells(nn.Module):
         """Logarithm of one plus the cells over their scale."""
         return torch.log1p(showers / self.get_buffer("scale"))
 
+    def decoded(self, encoded: Tensor) -> Tensor:
+        """Value of each cell; negative ones become 0."""
+        cells: Tensor = self(encoded)
+        return cells
+
     def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
         """Outputs, negative ones as 0; those keep a fifth of their gradient."""
         del rng
@@ -240,6 +253,10 @@ class BoundedCells(nn.Module):
     def encoded(self, showers: Tensor) -> Tensor:
         """Cells over their maximum."""
         return showers / self.maximum
+
+    def decoded(self, encoded: Tensor) -> Tensor:
+        """Cells between 0 and their maximum."""
+        return self.maximum * encoded.clamp(0.0, 1.0)
 
     def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
         """Cells over their maximum."""

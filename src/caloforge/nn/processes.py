@@ -80,6 +80,12 @@ def normal(n: int, dim: int, rng: torch.Generator, like: Tensor) -> Tensor:
     return own(torch.randn(whole, generator=rng, device=like.device, dtype=like.dtype))
 
 
+def uniform(n: int, dim: int, rng: torch.Generator, like: Tensor) -> Tensor:
+    """Numbers from 0 to 1 for ``n`` rows of this process, ``(n, dim)``; else as `normal`."""
+    whole = (n * share()[1], dim)
+    return own(torch.rand(whole, generator=rng, device=like.device, dtype=like.dtype))
+
+
 def finite(x: Tensor) -> bool:
     """Whether ``x`` is finite in all processes, so that all of them stop or none."""
     bad = (~torch.isfinite(x.detach())).sum().float()
