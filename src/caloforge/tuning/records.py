@@ -78,11 +78,18 @@ def ranked(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def candidates(trials: Sequence[Trial], confirm: int) -> list[Trial]:
-    """What is trained again: the best few, and the run's own settings beside them."""
+    """What is trained again: the best few, and the run's own settings beside them.
+
+    Settings that were drawn several times are one candidate.
+    """
     best = ranked(trials)
-    chosen = best[:confirm]
-    own = [trial for trial in best if trial.own and trial not in chosen]
-    return chosen + own[:1] if confirm else []
+    own = next((trial for trial in best if trial.own), None)
+    different: dict[tuple[tuple[str, str], ...], Trial] = {}
+    for trial in best:
+        same = own if own is not None and own.settings == trial.settings else trial
+        different.setdefault(tuple(trial.settings.items()), same)
+    chosen = list(different.values())[:confirm]
+    return chosen + ([own] if own is not None and chosen and own not in chosen else [])
 
 
 def confirmed_order(trials: Sequence[Trial], seeds: Sequence[int]) -> list[Trial]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -57,6 +57,16 @@ class Effort:
     workers: int = 1
     confirm: int = 3
     seeds: int = 3
+
+    def options(self) -> list[str]:
+        """What differs from the defaults, as on the command line."""
+        given, usual = asdict(self), asdict(Effort())
+        return [
+            word
+            for name, value in given.items()
+            if value != usual[name]
+            for word in (f"--{name}", f"{value:g}")
+        ]
 
 
 @dataclass(frozen=True)
@@ -135,9 +145,8 @@ def tune(
         try:
             return _Search(study, folder, effort, console).run()
         except KeyboardInterrupt:
-            console.print(
-                f"go on with: caloforge tune -o {escape(str(folder))}", soft_wrap=True
-            )
+            command = shlex.join(["caloforge", "tune", "-o", str(folder), *effort.options()])
+            console.print(f"go on with: {command}", soft_wrap=True, markup=False)
             raise
         finally:
             study.close_running()
