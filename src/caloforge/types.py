@@ -64,6 +64,10 @@ class Phase:
     rate: float = 1.0
 
 
+CLUSTERED = ("negative-binomial", "tracks")
+"""Laws under which counts come in clusters."""
+
+
 @dataclass(frozen=True)
 class CellLaw:
     """How the cells of a count detector are drawn from what a model gives for them.
@@ -71,21 +75,28 @@ class CellLaw:
     Attributes:
         name: ``"poisson"``, independent Poisson counts around an intensity;
             ``"negative-binomial"``, the same with clusters, so that variance over mean is
-            `fano`; ``"rounding"``, one of the two nearest integers, without bias.
-        fano: Variance over mean of a cell given its intensity; 1 for Poisson counts.
+            `fano`; ``"tracks"``, such clusters whose counts lie in neighbouring cells, too;
+            ``"rounding"``, one of the two nearest integers, without bias.
+        fano: Variance over mean of a cell given its intensity; 1 for Poisson counts. With
+            tracks that of the sum of many cells.
+        wander: Chance that a count of a track tries to leave its cell.
+        reach: Scale of the distance that it goes, in cells.
     """
 
     name: str
     fano: float = 1.0
+    wander: float = 0.0
+    reach: float = 1.0
 
     def draw_sums(self, sums: Tensor, rng: torch.Generator) -> Tensor:
         """Draw the sum of many cells from the sum of their intensities, of any shape.
 
         Sums of Poisson or negative binomial counts of one Fano factor follow the same law.
+        Tracks are taken to lie within the cells that are summed up.
         """
         if self.name == "rounding":
             return sums
-        if self.name == "negative-binomial":
+        if self.name in CLUSTERED:
             excess = self.fano - 1
             sums = torch._standard_gamma(sums / excess, generator=rng) * excess
         return torch.poisson(sums, generator=rng)

@@ -9,7 +9,8 @@ by one, so that the cost stays bounded whatever the intensities.
 Under the law ``"negative-binomial"`` hits are clusters of counts: a negative binomial number
 of mean :math:`\lambda` and Fano factor :math:`\varphi` is a Poisson number of mean
 :math:`\lambda \log \varphi / (\varphi - 1)` of clusters whose sizes follow the logarithmic
-law (Quenouille, 1949). Under the law ``"rounding"`` a value is rounded down or up at random,
+law (Quenouille, 1949); under the law ``"tracks"`` the counts of a cluster wander, each for
+itself (`caloforge.nn.tracks`). Under the law ``"rounding"`` a value is rounded down or up at random,
 so that it is kept on average.
 """
 
@@ -23,13 +24,15 @@ from scipy.special import betainc, ndtri, pdtr
 
 from caloforge.errors import BundleError
 from caloforge.generation import random_numbers as keyed
-from caloforge.types import CellLaw
+from caloforge.types import CLUSTERED, CellLaw
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from caloforge.generation.wandering import Wandering
+
 Number = TypeVar("Number", bound="np.number[Any]")
-LAWS = ("poisson", "negative-binomial", "rounding")
+LAWS = ("poisson", *CLUSTERED, "rounding")
 
 # From this intensity on a cell is drawn alone: it then costs less than its photons would.
 BRIGHT = 16.0
@@ -45,7 +48,7 @@ def quantile(
     its standard deviation.
 
     Arguments:
-        law: ``"poisson"`` or ``"negative-binomial"``.
+        law: ``"poisson"``, ``"negative-binomial"``, or ``"tracks"``, the same for a sum.
         probability: Above 0 and below 1, ``(n,)``.
         mean: Means of the distributions, ``(n,)``; above 0, for ``"poisson"`` also 0.
 
@@ -54,7 +57,7 @@ def quantile(
     """
 
     def reached(k: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        if law.name == "negative-binomial":
+        if law.name in CLUSTERED:
             function = betainc(mean[rows] / (law.fano - 1), k + 1, 1 / law.fano)
         else:
             function = pdtr(k, mean[rows])
@@ -99,6 +102,7 @@ def draw_counts(
     seed: int,
     showers: NDArray[np.int64],
     order: NDArray[np.int64],
+    wandering: Wandering | None = None,
 ) -> NDArray[np.uint32]:
     """Draw the counts of a tile of showers.
 
@@ -111,6 +115,7 @@ def draw_counts(
         seed: Key of the random numbers.
         showers: Numbers of the showers, ``(n,)``.
         order: Detector cell at each of the model's cells, ``(n, cell)``.
+        wandering: What moves the counts of tracks; needed by the law ``"tracks"``.
 
     Returns:
         Counts in the detector's order of cells, ``(n, cell)``.
@@ -124,7 +129,7 @@ def draw_counts(
         raise BundleError(msg)
     if law.name == "rounding":
         return to_detector(_rounded(cells, seed, showers), order).astype(np.uint32)
-    return _drawn(cells, law, seed, showers, order)
+    return _drawn(cells, law, seed, showers, order, wandering)
 
 
 def check_cells(cells: NDArray[np.float32]) -> None:
@@ -163,6 +168,7 @@ def _drawn(
     seed: int,
     showers: NDArray[np.int64],
     order: NDArray[np.int64],
+    wandering: Wandering | None,
 ) -> NDArray[np.uint32]:
     n, n_cells = cells.shape
     bright = cells >= BRIGHT
@@ -177,7 +183,7 @@ def _drawn(
     dim = torch.from_numpy(np.where(bright, np.float32(0), cells))
     edges = torch.cumsum(dim, dim=1, dtype=torch.float64).numpy()
     totals = edges[:, -1].copy()
-    clustered = law.name == "negative-binomial"
+    clustered = law.name in CLUSTERED
     hits = quantile(
         CellLaw("poisson"),
         keyed.uniform(seed, showers, 0, keyed.TOTALS)[:, 0],
@@ -196,7 +202,35 @@ def _drawn(
     sizes = None
     if clustered:
         sizes = cluster_sizes(law.fano, keyed.coarse_uniform(seed, showers, hits, keyed.SIZES))
+    bright_place = row * n_cells + order[row, cell]
+    if wandering is not None:
+        if sizes is not None:
+            place = np.repeat(place, sizes)
+        place = np.concatenate((place, np.repeat(bright_place, alone)))
+        light = to_detector(cells, order)
+        place = _wandered(
+            place[np.argsort(place // n_cells, kind="stable")], light, wandering, seed, showers
+        )
+        counts = np.bincount(place, minlength=n * n_cells).astype(np.uint32)
+        return counts.reshape(n, n_cells)
     hit = np.bincount(place, weights=sizes, minlength=n * n_cells)
-    counts = hit.astype(np.uint32).reshape(n, n_cells)
-    counts[row, order[row, cell]] += alone.astype(np.uint32)
-    return counts
+    counts = hit.astype(np.uint32)
+    counts[bright_place] += alone.astype(np.uint32)
+    return counts.reshape(n, n_cells)
+
+
+def _wandered(
+    places: NDArray[np.int64],
+    light: NDArray[np.float32],
+    wandering: Wandering,
+    seed: int,
+    showers: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Let the counts of tracks wander; places are those of ``light.ravel()``, row by row."""
+    n, n_cells = light.shape
+    row, cell = np.divmod(places, n_cells)
+    of_row = np.bincount(row, minlength=n)
+    numbers = keyed.sequences(seed, showers, of_row, 2, keyed.TRACKS)
+    moved = wandering.moved(cell, numbers, lambda which, cells: light[row[which], cells])
+    there: NDArray[np.int64] = row * n_cells + moved
+    return there

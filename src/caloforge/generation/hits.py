@@ -20,16 +20,17 @@ import numpy as np
 from caloforge.errors import BundleError
 from caloforge.generation import random_numbers as keyed
 from caloforge.generation.counts import check_cells, cluster_sizes, quantile
-from caloforge.types import CellLaw
+from caloforge.generation.wandering import wandering
+from caloforge.types import CLUSTERED, CellLaw
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caloforge.data.far_light import FarRegion
     from caloforge.data.particles import Particles
-    from caloforge.data.transforms import CellFrame, MovedCells
+    from caloforge.data.transforms import CellFrame
 
-LAWS = ("poisson", "negative-binomial")
+LAWS = ("poisson", *CLUSTERED)
 
 # Parts of the unit interval for which `picked` keeps a place to begin.
 _GUIDE = 256
@@ -62,6 +63,8 @@ class HitDrawing:
         self.frame = frame
         self.n_cells = shapes.shape[1]
         self._table = AliasTable(shapes)
+        self._shapes = shapes.astype(np.float32)
+        self._wandering = wandering(law, frame.geometry)
 
     def draw(
         self,
@@ -97,13 +100,20 @@ class HitDrawing:
         blocks = np.stack((n_near, 2 * n_far), axis=1)
         numbers = keyed.sequences(seed, showers, blocks.sum(axis=1), 2, keyed.HITS)
         edges /= np.where(totals > 0, totals, 1.0)[:, None]
-        if not n_far.any() or moved.far is None:
-            hits = self._near(edges, moved, n_near, numbers)
-        else:
+        of_far = np.zeros(len(numbers), dtype=np.bool_)
+        if n_far.any():
             of_far = np.repeat(np.tile([False, True], len(showers)), blocks.ravel())
-            hits = self._near(edges, moved, n_near, numbers[~of_far]).joined(
-                self._far(moved.far, n_far, numbers[of_far].reshape(-1, 4))
-            )
+        rows = np.repeat(np.arange(len(showers)), n_near)
+        shapes, within = picked(edges, rows, numbers[~of_far, 0])
+        hits = Hits(rows, self._table.draw(shapes, within), self._sizes(numbers[~of_far, 1]))
+        if self._wandering is not None:
+            hits, shapes = hits.apart(), np.repeat(shapes, hits.sizes)
+            hits = self._wandered(hits, shapes, seed, showers)
+        cells, inside = moved.to_detector(hits.rows, hits.cells)
+        hits = Hits(hits.rows, cells, hits.sizes).select(inside)
+        if moved.far is not None and n_far.any():
+            far_hits = self._far(moved.far, n_far, numbers[of_far].reshape(-1, 4))
+            hits = hits.joined(far_hits)
         return self._counted(hits, len(showers))
 
     def _numbers(
@@ -116,29 +126,39 @@ class HitDrawing:
                 f"{_MOST_HITS:g}; the bundle is of no use for these particles"
             )
             raise BundleError(msg)
-        if self.law.name == "negative-binomial":
+        if self.law.name in CLUSTERED:
             means = means * (np.log(self.law.fano) / (self.law.fano - 1))
         once = np.ones(len(showers), dtype=np.int64)
         uniform = keyed.sequences(seed, showers, once, means.shape[1], keyed.HIT_TOTALS)
         numbers = quantile(CellLaw("poisson"), uniform.ravel(), means.ravel())
         return numbers.reshape(means.shape)
 
-    def _near(
-        self,
-        edges: NDArray[np.float64],
-        moved: MovedCells,
-        n_hits: NDArray[np.int64],
-        numbers: NDArray[np.float64],
-    ) -> Hits:
-        """Hits of the shapes; those that a shape has beyond the detector's edge are lost."""
-        rows = np.repeat(np.arange(len(n_hits)), n_hits)
-        shapes, within = picked(edges, rows, numbers[:, 0])
-        cells, inside = moved.to_detector(rows, self._table.draw(shapes, within))
-        return Hits(rows, cells, numbers[:, 1]).select(inside)
+    def _sizes(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Counts of hits, ``(hit,)``, from uniform numbers."""
+        if self.law.name in CLUSTERED:
+            return cluster_sizes(self.law.fano, numbers)
+        return np.ones(len(numbers), dtype=np.int64)
 
-    @staticmethod
+    def _wandered(
+        self,
+        hits: Hits,
+        shapes: NDArray[np.int64],
+        seed: int,
+        showers: NDArray[np.int64],
+    ) -> Hits:
+        """Let the counts of tracks wander, each in the light of its shape."""
+        if self._wandering is None:
+            return hits
+        counts = np.bincount(hits.rows, minlength=len(showers))
+        numbers = keyed.sequences(seed, showers, counts, 2, keyed.TRACKS)
+        light, first = self._shapes.ravel(), shapes * self.n_cells
+        cells = self._wandering.moved(
+            hits.cells, numbers, lambda which, cells: light[first[which] + cells]
+        )
+        return Hits(hits.rows, cells, hits.sizes)
+
     def _far(
-        region: FarRegion, n_hits: NDArray[np.int64], numbers: NDArray[np.float64]
+        self, region: FarRegion, n_hits: NDArray[np.int64], numbers: NDArray[np.float64]
     ) -> Hits:
         """Hits of the cells that are too far from the impact point for the model.
 
@@ -147,19 +167,15 @@ class HitDrawing:
         """
         rows = np.repeat(np.arange(len(n_hits)), n_hits)
         cells, chance = region.draw(rows, numbers[:, 0])
-        return Hits(rows, cells, numbers[:, 2]).select(numbers[:, 1] < chance)
+        return Hits(rows, cells, self._sizes(numbers[:, 2])).select(numbers[:, 1] < chance)
 
     def _counted(self, hits: Hits, n: int) -> NDArray[Any]:
         """Counts of the hits, ``(n, cell)``."""
-        sizes = np.ones(len(hits.rows), dtype=np.int64)
-        if self.law.name == "negative-binomial":
-            sizes = cluster_sizes(self.law.fano, hits.numbers)
         small = np.iinfo(np.uint16)
-        counts = np.zeros(
-            n * self.n_cells, dtype=np.uint16 if sizes.sum() <= small.max else np.uint32
-        )
-        np.add.at(counts, hits.rows * self.n_cells + hits.cells, sizes.astype(counts.dtype))
-        if counts.dtype != np.uint16 and counts.max() <= small.max:
+        dtype = np.uint16 if hits.sizes.sum() <= small.max else np.uint32
+        counts = np.zeros(n * self.n_cells, dtype=dtype)
+        np.add.at(counts, hits.rows * self.n_cells + hits.cells, hits.sizes.astype(dtype))
+        if dtype != np.uint16 and counts.max() <= small.max:
             counts = counts.astype(np.uint16)
         return counts.reshape(n, self.n_cells)
 
@@ -169,25 +185,30 @@ class Hits(NamedTuple):
 
     Attributes:
         rows: Number of each hit's shower, ``(hit,)``.
-        cells: Its cell in the detector, ``(hit,)``.
-        numbers: A uniform number for whatever else is to be drawn, ``(hit,)``.
+        cells: Its cell, ``(hit,)``.
+        sizes: Its counts, ``(hit,)``.
     """
 
     rows: NDArray[np.int64]
     cells: NDArray[np.int64]
-    numbers: NDArray[np.float64]
+    sizes: NDArray[np.int64]
 
     def select(self, kept: NDArray[np.bool_]) -> Hits:
         """Return some of them."""
-        return Hits(self.rows[kept], self.cells[kept], self.numbers[kept])
+        return Hits(self.rows[kept], self.cells[kept], self.sizes[kept])
 
     def joined(self, other: Hits) -> Hits:
         """Return these and others."""
         return Hits(
             np.concatenate((self.rows, other.rows)),
             np.concatenate((self.cells, other.cells)),
-            np.concatenate((self.numbers, other.numbers)),
+            np.concatenate((self.sizes, other.sizes)),
         )
+
+    def apart(self) -> Hits:
+        """Return every count as a hit of its own."""
+        rows, cells = np.repeat(self.rows, self.sizes), np.repeat(self.cells, self.sizes)
+        return Hits(rows, cells, np.ones(len(rows), dtype=np.int64))
 
 
 def picked(

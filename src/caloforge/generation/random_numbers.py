@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # What a draw is for. Never renumber: showers of older versions could not be made again.
 NOISE, TOTALS, POSITIONS, CELLS, SIZES, DONORS = range(6)
-HIT_TOTALS, HITS = 6, 7
+HIT_TOTALS, HITS, TRACKS = 6, 7, 8
 
 _FACTORS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
 _KEY_STEPS = np.array([0x9E3779B9, 0xBB67AE85], dtype=np.uint64)

@@ -23,6 +23,7 @@ from caloforge.generation.counts import check_cells, draw_counts, to_detector
 from caloforge.generation.hits import HitDrawing
 from caloforge.generation.random_numbers import check_seed, normal
 from caloforge.generation.trained_range import RangeCount
+from caloforge.generation.wandering import wandering
 from caloforge.training.bundle import read_bundle
 from caloforge.types import ShapeGenerator
 
@@ -84,6 +85,7 @@ class FastSimulation:
         bundle.model.to(self.device).eval()
         self._frame = bundle.frame
         self._hits, self._run = self._way()
+        self._wandering = wandering(self._law, self.geometry)
 
     def _way(self) -> tuple[HitDrawing | None, Callable[[Tensor, Tensor], Tensor]]:
         """What draws hits, and what gives it the amounts of shapes; or what gives cells."""
@@ -289,7 +291,14 @@ class FastSimulation:
     ) -> NDArray[Any]:
         """Turn the cells of a model into those of the detector."""
         if self.geometry.counts:
-            return draw_counts(cells, self._law, seed=seed, showers=numbers, order=order)
+            return draw_counts(
+                cells,
+                self._law,
+                seed=seed,
+                showers=numbers,
+                order=order,
+                wandering=self._wandering,
+            )
         check_cells(cells)
         return to_detector(cells, order)
 

@@ -13,8 +13,6 @@ from caloforge.nn.processes import gathered, own
 from caloforge.types import CellLaw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from caloforge.nn.spec import ShowerSpec
     from caloforge.types import ShowerBatch
 
@@ -91,6 +89,10 @@ class PoissonCells(nn.Module):
         """Poisson counts."""
         return CellLaw("poisson")
 
+    def law_of_one(self) -> CellLaw:
+        """How the count of a cell is drawn, if the others do not matter."""
+        return self.law()
+
     def forward(self, outputs: Tensor) -> Tensor:
         """Intensity of each cell."""
         return outputs.clamp(_LOG_MIN, _LOG_MAX).exp()
@@ -113,7 +115,7 @@ class PoissonCells(nn.Module):
         """Logarithm of one plus drawn counts; the gradient takes a count for its mean."""
         means = self(outputs)
         with torch.no_grad():
-            noise = own(self.law().draw_sums(gathered(means), rng)) - means
+            noise = own(self.law_of_one().draw_sums(gathered(means), rng)) - means
         return torch.log1p((means + noise).clamp_min(0))
 
     def bias(self) -> Tensor:
@@ -267,25 +269,3 @@ class BoundedCells(nn.Module):
         """Logits of the mean image, not below one in a thousand of the maximum."""
         mean: Tensor = self.get_buffer("mean")
         return torch.logit(mean / self.maximum, eps=1e-3)
-
-
-AnyCells = PoissonCells | Log1pCells | BoundedCells
-
-CELL_HEADS: Mapping[str, Callable[[ShowerSpec], AnyCells]] = {
-    "poisson": PoissonCells,
-    "negative-binomial": NegativeBinomialCells,
-    "log1p": Log1pCells,
-    "bounded": BoundedCells,
-}
-
-
-def cell_head(name: str, spec: ShowerSpec) -> AnyCells:
-    """Make the cell head of that name.
-
-    Raises:
-        ConfigError: If there is none, or it does not fit the detector.
-    """
-    if name not in CELL_HEADS:
-        msg = f"model.cells: found '{name}', expected one of {', '.join(CELL_HEADS)}"
-        raise ConfigError(msg)
-    return CELL_HEADS[name](spec)

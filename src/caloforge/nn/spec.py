@@ -14,6 +14,7 @@ from caloforge.geometry import DetectorGeometry, GridLayout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from caloforge.data.track_light import TrackLight
     from caloforge.types import ShowerBatch
 
 
@@ -68,6 +69,7 @@ class ShowerSpec:
         regions: Coarse region of each cell, ``(cell,)``: see `regions_of`.
         maximum: Largest value that a cell can have, if there is one.
         planes: Cells at each place of a grid: its channels for convolutions.
+        tracks: How the light of one track lies, where a model wants to know.
     """
 
     n_cells: int
@@ -79,6 +81,7 @@ class ShowerSpec:
     regions: Tensor
     maximum: float | None = None
     planes: int = 1
+    tracks: TrackLight | None = None
 
     @classmethod
     def of(
@@ -89,6 +92,7 @@ class ShowerSpec:
         batch: ShowerBatch | None = None,
         start: MeanShower | None = None,
         cell_scale: float = 1.0,
+        tracks: TrackLight | None = None,
     ) -> ShowerSpec:
         """Describe showers of a detector.
 
@@ -98,6 +102,7 @@ class ShowerSpec:
             batch: Training showers in the model's frame: give mean and scale.
             start: Mean and scale, if they are known already.
             cell_scale: Taken where neither is given.
+            tracks: As the attribute.
         """
         layout = geometry.layout
         if batch is not None:
@@ -113,6 +118,7 @@ class ShowerSpec:
             regions=regions_of(geometry),
             maximum=geometry.maximum,
             planes=layout.planes if isinstance(layout, GridLayout) else 1,
+            tracks=tracks,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from torch.utils.data import DataLoader
 from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.feeding.loading import give_back
 from caloforge.errors import ConfigError, DataFormatError, TrainingError
+from caloforge.geometry import GridLayout
 from caloforge.losses.energy import energy_score
 from caloforge.losses.one_dimensional import wasserstein_1d
+from caloforge.nn import draw_tracks
 from caloforge.nn.batch_norm import share_batch_norms
 from caloforge.nn.processes import finite, shared_batch
 from caloforge.training.mixed_precision import mix_precision, without_autocast
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from caloforge.data.feeding.stream import PooledStream, StreamedShowers
     from caloforge.data.transforms import CellFrame
     from caloforge.training.validation import ValidationBatch
-    from caloforge.types import ShowerBatch, TrainableGenerator
+    from caloforge.types import CellLaw, ShowerBatch, TrainableGenerator
 
 _CURE = "try a smaller train.learning_rate, train.clip = 20, or train.precision = '32-true'"
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -264,10 +266,18 @@ class PhaseTraining(LightningModule):
         for _ in range(self.config.validation_repeats):
             noise = torch.randn(n, model.noise_dim, generator=rng, device=self.device)
             cells = model.sample(showers.conditions, noise).float()
-            channels = batch.channel_sums(cells)
-            channels = model.cell_law.draw_sums(channels, rng)
-            sums.append(channels)
+            sums.append(self._drawn_channels(batch, cells, model.cell_law, rng))
         self._channel_sums.append(torch.stack(sums))
+
+    def _drawn_channels(
+        self, batch: ValidationBatch, cells: Tensor, law: CellLaw, rng: torch.Generator
+    ) -> Tensor:
+        """Channel sums of drawn counts; tracks lie in several channels."""
+        layout = self.train_data.geometry.layout
+        if law.name == "tracks" and isinstance(layout, GridLayout):
+            counts = draw_tracks(batch.detector_cells(cells), law, layout.cells, rng)
+            return counts @ batch.masks.T
+        return law.draw_sums(batch.channel_sums(cells), rng)
 
     def on_validation_epoch_end(self) -> None:
         """Log energy score and mean W1 of the channel sums, and the loss terms.

@@ -12,7 +12,7 @@ from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.feeding.loading import give_back
 from caloforge.data.feeding.oversampling import Kinds
-from caloforge.data.feeding.stream_fits import fit_light, stored
+from caloforge.data.feeding.stream_fits import fit_light, stored, track_light
 from caloforge.data.files.shower_file import ShowerFile, ShowerSample
 from caloforge.data.sample import resolve
 from caloforge.data.splits.partition import partition
@@ -85,7 +85,10 @@ def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
             train, validation = streamed_sides(run, file, split)
             start = mean_shower(train, file, rng)
             light = fit_light(file, split.train, frame, rng)
-        spec = ShowerSpec.of(file.geometry, train.conditions.dim, start=start)
+        tracks = None
+        if getattr(run.model, "cells", "") == "tracks":
+            tracks = track_light(file, split.train, frame)
+        spec = ShowerSpec.of(file.geometry, train.conditions.dim, start=start, tracks=tracks)
         incident = file.column("incident")
         data = {
             "source": run.data.train,

@@ -39,8 +39,12 @@ class ValidationBatch(NamedTuple):
 
     def channel_sums(self, cells: Tensor) -> Tensor:
         """Channel sums of cells in the model's frame, ``(batch, cell) -> (batch, channel)``."""
+        return self.detector_cells(cells) @ self.masks.T
+
+    def detector_cells(self, cells: Tensor) -> Tensor:
+        """Cells in the detector's order, with those that are far, ``(batch, cell)``."""
         cells = cells * self.showers.near + self.far
-        return torch.zeros_like(cells).scatter_(1, self.order, cells) @ self.masks.T
+        return torch.zeros_like(cells).scatter_(1, self.order, cells)
 
 
 class ValidationSet(IterableDataset[ValidationBatch]):

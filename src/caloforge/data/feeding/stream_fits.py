@@ -10,6 +10,7 @@ from caloforge.data.far_light import FarLightFit
 from caloforge.data.features import ConditionSet, check_names, one_hot_kinds
 from caloforge.data.files.shower_format import SHOWERS, open_file, piece_rows
 from caloforge.data.labels import labels_of, one_hot_labels
+from caloforge.data.track_light import TrackLight
 from caloforge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _PARTICLE_ROWS, _BLOCK_BYTES = 65536, 512 * 1024
 
 # Training showers on which the far light is measured at most; it is a few means.
 FOR_LIGHT = 131072
+# Pairs of repeated showers from which tracks are measured at most.
+FOR_TRACKS = 4096
 
 
 def particle_pieces(
@@ -171,3 +174,25 @@ def stored(path: Path) -> Stored:
         row_bytes = int(dataset.dtype.itemsize * dataset.shape[1])
         chunk_rows = dataset.chunks[0] if dataset.chunks else _BLOCK_BYTES // row_bytes
         return Stored(dataset.dtype, row_bytes, max(1, int(chunk_rows)))
+
+
+def track_light(file: ShowerFile, rows: NDArray[np.int64], frame: CellFrame) -> TrackLight:
+    """Measure tracks on the first two showers of particles that have two.
+
+    Arguments:
+        file: A shower file.
+        rows: Rows of the training side.
+        frame: The model's frame of cells.
+
+    Raises:
+        ConfigError: As `TrackLight.fit`.
+    """
+    incident = file.column("incident")[rows]
+    order = np.argsort(incident, kind="stable")
+    same = np.flatnonzero(np.diff(incident[order]) == 0)
+    first = np.concatenate(([True], np.diff(incident[order]) != 0))
+    same = same[first[same]][:FOR_TRACKS]
+    pairs = rows[np.stack((order[same], order[same + 1]), axis=1).ravel()]
+    in_file, where = np.unique(pairs, return_inverse=True)  # a file is read forwards
+    particles, showers = file.particles_at(in_file), file.read_rows(in_file)
+    return TrackLight.fit(frame, particles.select(where), showers[where])

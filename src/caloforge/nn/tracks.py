@@ -1,0 +1,92 @@
+"""Counts of tracks: clusters of counts that lie in neighbouring cells, too."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from caloforge.data.track_light import TrackLight, steps
+from caloforge.nn.cells import NegativeBinomialCells
+from caloforge.types import CellLaw
+
+if TYPE_CHECKING:
+    from caloforge.nn.spec import ShowerSpec
+
+# The logarithmic law of cluster sizes is cut off where this share is left.
+_TAIL = 1e-6
+
+
+class TrackCells(NegativeBinomialCells):
+    r"""Negative-binomial cells, drawn so that neighbours go together as one track's light does.
+
+    Each cell alone is negative binomial around its intensity :math:`\lambda`, with a learned
+    Fano factor, and the loss is that of `NegativeBinomialCells`. Drawn counts are clusters of a
+    larger factor, that of the sum of many cells, whose counts wander: each tries with some
+    chance a step :math:`i \to j`, short ones more often (`caloforge.data.track_light.steps`),
+    and makes it with probability :math:`\min(1, \lambda_j / \lambda_i)`. By Metropolis' rule
+    that leaves every mean where it was. How many counts a track has and how far they go is
+    measured from repeated showers before training (`TrackLight`), not learned.
+
+    Arguments:
+        spec: Sizes, the mean shower and the measured tracks; without them, as when weights are
+            about to be loaded, none.
+    """
+
+    def __init__(self, spec: ShowerSpec) -> None:
+        super().__init__(spec)
+        light = spec.tracks or TrackLight(1.0, 0.0, 1.0)
+        values = torch.tensor((light.companions, light.wander, light.reach))
+        self.register_buffer("light", values.double())
+
+    def law(self) -> CellLaw:
+        """Tracks."""
+        companions, wander, reach = self.get_buffer("light").tolist()
+        return CellLaw("tracks", 1 + companions, wander, reach)
+
+    def law_of_one(self) -> CellLaw:
+        """Negative binomial with the learned Fano factor."""
+        return super().law()
+
+
+def draw_tracks(
+    cells: Tensor, law: CellLaw, grid: tuple[int, int], rng: torch.Generator
+) -> Tensor:
+    """Draw counts under the law ``"tracks"``.
+
+    Arguments:
+        cells: Expected counts in the detector's order of cells, ``(batch, cell)``.
+        law: The law.
+        grid: Cells along x and y.
+        rng: Random generator of their device.
+
+    Returns:
+        Counts, ``(batch, cell)``.
+    """
+    device, excess = cells.device, law.fano - 1
+    clusters = torch.poisson(cells * (math.log(law.fano) / excess), generator=rng)
+    hit = clusters.nonzero()
+    rows, place = hit.repeat_interleave(clusters[hit[:, 0], hit[:, 1]].long(), dim=0).T
+    k = torch.arange(1, 2 + int(math.log(_TAIL) / math.log(excess / law.fano)), device=device)
+    sizes = ((excess / law.fano) ** k / k).cumsum(dim=0) / math.log(law.fano)
+    chance = torch.rand(len(rows), generator=rng, device=device)
+    size = 1 + torch.searchsorted(sizes[:-1], chance, right=True)
+    rows, place = rows.repeat_interleave(size), place.repeat_interleave(size)
+
+    table, chances = steps(law.reach)
+    n = len(rows)
+    leaves = torch.rand(n, generator=rng, device=device) < law.wander
+    drawn = torch.rand(n, generator=rng, device=device)
+    edges = torch.from_numpy(np.cumsum(chances)[:-1]).to(cells)
+    step = torch.from_numpy(table).to(device)[torch.searchsorted(edges, drawn, right=True)]
+    x, y = place // grid[1] + step[:, 0], place % grid[1] + step[:, 1]
+    leaves &= (x >= 0) & (x < grid[0]) & (y >= 0) & (y < grid[1])
+    there = torch.where(leaves, x * grid[1] + y, place)
+    accepted = torch.rand(n, generator=rng, device=device) * cells[rows, place]
+    place = torch.where(accepted < cells[rows, there], there, place)
+    counts = torch.zeros_like(cells)
+    counts.index_put_((rows, place), torch.ones_like(drawn, dtype=cells.dtype), accumulate=True)
+    return counts
