@@ -11,6 +11,7 @@ from caloforge.data import ShowerWriter, write_particles
 from caloforge.data.far_light import FarLight
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.track_light import TrackLight
 from caloforge.data.transforms import CellFrame
 from caloforge.geometry import load_geometry
 from caloforge.nn import ShowerSpec
@@ -37,6 +38,12 @@ KINDS = {
         "toy_grid",
         False,
     ),
+    "tracks": (
+        {"name": "e2e-sae", **CODED, "network": "shapes", "cells": "tracks"},
+        "toy_grid",
+        True,
+    ),
+    "tracks of cells": ({"name": "vae", **SMALL, "cells": "tracks"}, "toy_grid", True),
     "rounding": ({"name": "vae", **SMALL, "cells": "log1p"}, "toy_grid", False),
     "energies": ({"name": "vae", **SMALL, "cells": "log1p"}, "toy_cylinder", False),
     "no noise": ({"name": "regression", "decoder": [16]}, "toy_grid", True),
@@ -69,7 +76,8 @@ def make_bundle(request, tmp_path_factory, toy_sample):
             light = FarLight.fit(frame, sample.particles, sample.showers)
             frame = CellFrame(geometry, centre, light)
             batch = ShowerDataset(sample, conditions, centre).batch(np.arange(len(sample)))
-            spec = ShowerSpec.of(geometry, conditions.dim, batch=batch)
+            tracks = TrackLight(1.2, 0.6, 1.3)
+            spec = ShowerSpec.of(geometry, conditions.dim, batch=batch, tracks=tracks)
             torch.manual_seed(0)
             network = build_model(run, spec)
             with torch.no_grad():

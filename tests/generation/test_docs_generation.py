@@ -37,8 +37,9 @@ def test_numbers_and_options_are_those_of_the_code():
     assert f"Cells below {BRIGHT:.0f}" in " ".join(TEXT.split())
     assert all(f"`{law}`" in TEXT for law in LAWS)
     streams = ("NOISE", "TOTALS", "POSITIONS", "CELLS", "SIZES", "DONORS")
-    assert [getattr(keyed, name) for name in streams] == list(range(6))
+    streams += ("HIT_TOTALS", "HITS", "TRACKS")
+    assert [getattr(keyed, name) for name in streams] == list(range(9))
     assert (
-        "stream: 0 noise, 1 totals, 2 positions, 3 cells, 4 cluster sizes, 5 nearest shower"
-        in TEXT
+        "stream: 0 noise, 1 totals, 2 positions, 3 cells, 4 cluster sizes, 5 nearest shower; "
+        "of hits 6 numbers, 7 places, 8 ways of tracks" in TEXT
     )

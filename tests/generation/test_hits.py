@@ -14,10 +14,13 @@ from caloforge.data.far_light import FarLight
 from caloforge.data.particles import Particles
 from caloforge.data.transforms import CellFrame
 from caloforge.errors import BundleError
+from caloforge.generation.counts import BRIGHT, draw_counts
 from caloforge.generation.hits import AliasTable, HitDrawing, picked
+from caloforge.generation.wandering import wandering
 from caloforge.types import CellLaw
 
 POISSON, CLUSTERS = CellLaw("poisson"), CellLaw("negative-binomial", 1.8)
+TRACKS = CellLaw("tracks", 1.8, 0.6, 1.2)
 
 
 def incident(n: int, x: float = 0.1, y: float = 0.1) -> Particles:
@@ -78,6 +81,42 @@ def test_cells_have_the_mean_and_variance_of_the_law(law, toy_grid) -> None:
     assert made.sum(axis=1).var() == pytest.approx(fano * 6.5, rel=0.04)
 
 
+@pytest.mark.parametrize("of_shapes", [True, False])
+def test_tracks_keep_the_means_and_bring_neighbours_together(of_shapes, toy_grid) -> None:
+    rng = np.random.default_rng(1)
+    shapes = rng.dirichlet(np.full(24, 0.3), size=3)
+    amounts = np.array([[4.0, 20.0, 2.5]], dtype=np.float32)
+    n = 40_000
+    numbers, mean = np.arange(n), (amounts @ shapes)[0]
+    if of_shapes:
+        drawing = HitDrawing(shapes, TRACKS, CellFrame(toy_grid))
+        made = drawing.draw(np.repeat(amounts, n, axis=0), incident(n), seed=1, showers=numbers)
+    else:
+        made = draw_counts(
+            np.repeat(4 * mean[None], n, axis=0).astype(np.float32),
+            TRACKS,
+            seed=1,
+            showers=numbers,
+            order=np.broadcast_to(np.arange(24), (n, 24)),
+            wandering=wandering(TRACKS, toy_grid),
+        )
+        mean = 4 * mean
+        assert (mean > BRIGHT).any()
+    spread = made.std(axis=0)
+    assert (np.abs(made.mean(axis=0) - mean) < 5 * spread / np.sqrt(n) + 1e-4).all()
+    total = made.sum(axis=1)
+    assert total.var() / total.mean() == pytest.approx(1.8, rel=0.03)
+    # What a cell lacks of the factor is what it shares with its neighbours.
+    assert (made.var(axis=0) / mean)[mean > 0.3].max() < 1.75
+    together = np.cov(made.T)[~np.eye(24, dtype=bool)].sum() / mean.sum()
+    assert together == pytest.approx(1.8 - made.var(axis=0).sum() / mean.sum(), rel=0.1)
+
+
+def test_tracks_need_a_grid(toy_cylinder) -> None:
+    with pytest.raises(BundleError, match=r"draws tracks in geometry 'toy.*', expected"):
+        wandering(TRACKS, toy_cylinder)
+
+
 def test_counts_follow_poisson(toy_grid) -> None:
     shapes = np.full((2, 24), 1 / 24)
     n = 5_000
@@ -92,7 +131,7 @@ def test_counts_follow_poisson(toy_grid) -> None:
     assert chisquare(seen, expected * made.size).pvalue > 0.001
 
 
-@pytest.mark.parametrize("law", [POISSON, CLUSTERS])
+@pytest.mark.parametrize("law", [POISSON, CLUSTERS, TRACKS])
 def test_a_shower_does_not_depend_on_its_company(law, toy_grid) -> None:
     rng = np.random.default_rng(3)
     shapes = rng.dirichlet(np.full(24, 0.3), size=6)
@@ -178,7 +217,7 @@ def test_faults_of_a_model(law, shapes, amount, message, toy_grid) -> None:
         )
 
 
-@pytest.mark.parametrize("kind", ["hits", "clustered hits"])
+@pytest.mark.parametrize("kind", ["hits", "clustered hits", "tracks", "tracks of cells"])
 def test_showers_are_those_of_the_models_cells(kind, make_bundle, particles) -> None:
     simulation = caloforge.load(make_bundle(kind))
     one = particles.select([3])

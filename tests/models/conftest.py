@@ -139,6 +139,7 @@ CASES = [
     ("zp", "mlp", "negative-binomial"),
     ("zp", "conv", "poisson"),
     ("zp", "shapes", "negative-binomial"),
+    ("zn", "shapes", "tracks"),
     ("zp", "upsampling", "negative-binomial"),
     ("cylinder", "mlp", "log1p"),
     ("images", "mlp", "bounded"),

@@ -159,10 +159,10 @@ class PairCounts:
         many = np.array([len(_like(lag)) for lag in self._lags])
 
         def residuals(parameters: Array) -> Array:
-            light = TrackLight(*parameters)
-            return (
-                expected_pairs(light, self._mean, self._outside, self._lags) - excess
-            ) * many
+            light = TrackLight(*(float(value) for value in parameters))
+            expected = expected_pairs(light, self._mean, self._outside, self._lags)
+            weighted: Array = many * (expected - excess)
+            return weighted
 
         fit = least_squares(residuals, (1.0, 0.5, 1.2), bounds=_BOUNDS)
         return TrackLight(*(float(value) for value in fit.x))

@@ -10,8 +10,8 @@ Under the law ``"negative-binomial"`` hits are clusters of counts: a negative bi
 of mean :math:`\lambda` and Fano factor :math:`\varphi` is a Poisson number of mean
 :math:`\lambda \log \varphi / (\varphi - 1)` of clusters whose sizes follow the logarithmic
 law (Quenouille, 1949); under the law ``"tracks"`` the counts of a cluster wander, each for
-itself (`caloforge.nn.tracks`). Under the law ``"rounding"`` a value is rounded down or up at random,
-so that it is kept on average.
+itself (`caloforge.nn.tracks`). Under the law ``"rounding"`` a value is rounded down or up at
+random, so that it is kept on average.
 """
 
 from __future__ import annotations
