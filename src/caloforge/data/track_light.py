@@ -223,6 +223,8 @@ def _moved(cells: Array, step: NDArray[np.int64] | tuple[int, int]) -> Array:
 def _products(x: Array, y: Array, step: tuple[int, int], weight: Array) -> float:
     """Sum over cells of ``x`` times ``y`` a step further, weighted over showers."""
     (nx, ny), (dx, dy) = x.shape[1:], step
+    if abs(dx) >= nx or abs(dy) >= ny:
+        return 0.0
     here = x[:, max(-dx, 0) : nx - max(dx, 0), max(-dy, 0) : ny - max(dy, 0)]
     there = y[:, max(dx, 0) : nx + min(dx, 0), max(dy, 0) : ny + min(dy, 0)]
     return float(np.einsum("nij,nij,n->", here, there, weight))

@@ -12,6 +12,7 @@ import torch
 from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.images import are_images
 from caloforge.generation.counts import draw_counts, to_detector
+from caloforge.generation.wandering import wandering
 from caloforge.metrics import measure
 from caloforge.metrics.shower.catalogue import observables
 from caloforge.types import LatentGenerator
@@ -140,7 +141,14 @@ class Subject:
         order = np.broadcast_to(np.arange(cells.shape[1]), cells.shape)
         with torch.inference_mode():
             law = self.bundle.generator.cell_law
-        return draw_counts(cells, law, seed=seed, showers=np.arange(len(cells)), order=order)
+        return draw_counts(
+            cells,
+            law,
+            seed=seed,
+            showers=np.arange(len(cells)),
+            order=order,
+            wandering=wandering(law, self.geometry),
+        )
 
     def generate(self, rows: NDArray[np.int64], *, seed: int) -> NDArray[Any]:
         """One generated shower for each of some showers of the sample, ``(n, cell)``."""

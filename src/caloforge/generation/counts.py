@@ -127,6 +127,8 @@ def draw_counts(
     if law.name not in LAWS:
         msg = f"model: draws cells by law '{law.name}', expected one of {', '.join(LAWS)}"
         raise BundleError(msg)
+    if law.name == "tracks" and wandering is None:
+        raise TypeError
     if law.name == "rounding":
         return to_detector(_rounded(cells, seed, showers), order).astype(np.uint32)
     return _drawn(cells, law, seed, showers, order, wandering)

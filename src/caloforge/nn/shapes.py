@@ -54,8 +54,9 @@ class ShapeDecoder(nn.Module):
         self.amount = MLP((inputs, *hidden, n_shapes))
         self.bias = nn.Parameter(bias.clone())
         self.powers = nn.Parameter(torch.logspace(*_LOG_POWERS, n_shapes)[:, None])
-        self.mixtures = nn.Parameter(torch.randn(n_shapes, _RANK))
-        self.pictures = nn.Parameter(_START * torch.randn(_RANK, len(bias)))
+        self.mixtures = nn.Parameter(nn.init.normal_(torch.empty(n_shapes, _RANK)))
+        pictures = nn.init.normal_(torch.empty(_RANK, len(bias)), std=_START)
+        self.pictures = nn.Parameter(pictures)
         with torch.no_grad():
             self.amount.last.weight.mul_(0.1)
             total = float(bias.exp().sum())

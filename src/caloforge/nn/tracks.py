@@ -39,8 +39,8 @@ class TrackCells(NegativeBinomialCells):
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__(spec)
         light = spec.tracks or TrackLight(1.0, 0.0, 1.0)
-        values = torch.tensor((light.companions, light.wander, light.reach))
-        self.register_buffer("light", values.double())
+        values = (light.companions, light.wander, light.reach)
+        self.register_buffer("light", torch.tensor(values, dtype=torch.float64))
 
     def law(self) -> CellLaw:
         """Tracks."""
@@ -67,12 +67,13 @@ def draw_tracks(
         Counts, ``(batch, cell)``.
     """
     device, excess = cells.device, law.fano - 1
-    clusters = torch.poisson(cells * (math.log(law.fano) / excess), generator=rng)
+    rate = cells * (math.log(law.fano) / excess)
+    clusters = torch.poisson(rate, generator=rng)
     hit = clusters.nonzero()
     rows, place = hit.repeat_interleave(clusters[hit[:, 0], hit[:, 1]].long(), dim=0).T
     k = torch.arange(1, 2 + int(math.log(_TAIL) / math.log(excess / law.fano)), device=device)
     sizes = ((excess / law.fano) ** k / k).cumsum(dim=0) / math.log(law.fano)
-    chance = torch.rand(len(rows), generator=rng, device=device)
+    chance = torch.rand(rows.shape, generator=rng, device=device)
     size = 1 + torch.searchsorted(sizes[:-1], chance, right=True)
     rows, place = rows.repeat_interleave(size), place.repeat_interleave(size)
 
