@@ -7,6 +7,7 @@ import torch
 from tests.training.conftest import write_sample
 
 import caloforge
+from caloforge.data import read_particles
 from caloforge.data.track_light import TrackLight
 from caloforge.errors import ConfigError
 from caloforge.training.preparation import prepare
@@ -39,7 +40,7 @@ def test_a_run_with_tracks_ends_in_a_bundle_that_knows_them(grid_run, many, tmp_
     simulation = caloforge.load(train(run, tmp_path / "run"))
     law = simulation.bundle.generator.cell_law
     assert (law.name, law.fano, law.wander) == ("tracks", 1 + light.companions, light.wander)
-    particles = caloforge.ShowerFile(many).particles()
+    particles = read_particles(many)
     with torch.inference_mode():
         assert simulation.generate(particles, seed=1).showers.sum() > 0
 
