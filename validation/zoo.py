@@ -1,4 +1,4 @@
-"""Every system of the talk, published and tuned, on the embedded ZN and ZP showers.
+"""Every system, published and tuned, on the embedded showers of ZN, ZP and cylinder.
 
     python validation/zoo.py                     # trains what is missing, hours of a core
     python validation/zoo.py --only zn/vae       # runs whose name begins so
@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bundle_speed import rates
 from result_files import write_json, write_text
 from zoo_tables import draw
 
@@ -47,6 +48,7 @@ class System(NamedTuple):
         steps: Steps of the published run file that are made; 0 if there is none.
         validate_every: Steps between validations of the published run file.
         seeds: How many seeds on ZN.
+        cylinder: Whether its tuned form fits the cylinder: cells of energy, no grid.
     """
 
     name: str
@@ -55,7 +57,20 @@ class System(NamedTuple):
     steps: int
     validate_every: int
     seeds: int
+    cylinder: bool = True
 
+
+# What a run file of the ZN changes for another detector.
+ELSEWHERE = {
+    "zp": ("data.train=zp-train",),
+    "cylinder": (
+        "data.train=cylinder-train",
+        'data.conditions=["log_energy"]',
+        "data.centre_on_impact=false",
+        "data.reflect=false",
+        "model.cells=log1p",
+    ),
+}
 
 SYSTEMS = (
     System("e2e-sae", "e2e SAE", "e2e-sae", 60, 20, 3),
@@ -68,6 +83,12 @@ SYSTEMS = (
     System("sae", "SAE", "sae", 800, 200, 1),
     System("sae-h", "SAE (H)", "sae-h", 800, 200, 1),
     System("regression", "mean regression", "regression", 0, 0, 1),
+    System("e2e-shapes", "e2e SAE, shapes", "e2e-shapes", 0, 0, 3, cylinder=False),
+    System("latent-flow", "flow on codes", "latent-flow", 0, 0, 1),
+    System("latent-fm", "latent flow matching", "latent-flow-matching", 200, 50, 1),
+    System("flow-matching", "flow matching", "flow-matching", 100, 50, 1),
+    System("sdi-gan", "SDI-GAN", "sdi-gan", 150, 50, 1, cylinder=False),
+    System("channel-regressor", "channel regressor", "channel-regressor", 0, 0, 1),
 )
 
 
@@ -104,8 +125,10 @@ class Job(NamedTuple):
     def settings(self) -> list[str]:
         """What the study changes in the run file."""
         changes = [f"seed={self.seed}", "train.threads=1"]
-        if self.detector != "zn":
-            changes.append(f"data.train={self.detector}-train")
+        changes += ELSEWHERE.get(self.detector, ())
+        if self.detector == "zp" and self.system.name == "e2e-shapes":
+            # Its training particles have one shower each: tracks cannot be measured.
+            changes.append("model.cells=negative-binomial")
         if not self.tuned:
             changes += [
                 f"train.steps={self.system.steps}",
@@ -123,7 +146,9 @@ def jobs() -> list[Job]:
         for system in SYSTEMS
         if seed < system.seeds and (tuned or system.steps)
     ]
-    return of_zn + [Job("zp", system, True, 0) for system in SYSTEMS]
+    elsewhere = [Job("zp", system, True, 0) for system in SYSTEMS]
+    elsewhere += [Job("cylinder", system, True, 0) for system in SYSTEMS if system.cylinder]
+    return of_zn + elsewhere
 
 
 def measure(job: Job, work: Path) -> dict:
@@ -131,6 +156,7 @@ def measure(job: Job, work: Path) -> dict:
     import torch
 
     from caloforge.config import load_run
+    from caloforge.data import load_sample
     from caloforge.generation.simulation import load
     from caloforge.training.bundle import read_table
     from caloforge.training.provenance import provenance
@@ -144,8 +170,8 @@ def measure(job: Job, work: Path) -> dict:
         started = time.process_time()
         train(run, folder, force=True)
         write_text(spent, str(time.process_time() - started))
-    table = read_table(bundle)
-    published = load_run(job.run, [])
+    table, test = read_table(bundle), load_sample(f"{job.detector}-test")
+    published, seconds = load_run(job.run, []), test.cpu_seconds
     return {
         "run": job.run,
         "settings": job.settings(),
@@ -163,6 +189,10 @@ def measure(job: Job, work: Path) -> dict:
         "validation": table["metrics"],
         "rounds": rounds(folder / "history.csv"),
         **judged(load(bundle), job),
+        "showers_per_second": rates(
+            load(bundle), load_sample(f"{job.detector}-test").particles
+        ),
+        "full simulation seconds": None if seconds is None else float(seconds.mean()),
         "trained at": table["provenance"],
         "provenance": provenance(),
     }
@@ -187,6 +217,7 @@ def judged(simulation: object, job: Job) -> dict:
 
     from caloforge.data import load_sample
     from caloforge.metrics.multivariate.classifier import observables_classifier_section
+    from caloforge.metrics.multivariate.frechet import FPD, frechet_section
     from caloforge.metrics.settings import Settings
     from caloforge.report import evaluate_samples
 
@@ -221,6 +252,12 @@ def judged(simulation: object, job: Job) -> dict:
         if figure.metric == "classifier_auc":
             result["model"]["classifier_auc"] = figure.value.as_dict()
             result["floor"]["classifier_auc"] = figure.floor.as_dict()
+    found = frechet_section(evaluation.trial, Settings(), np.random.default_rng(0))
+    for figure in found.figures:
+        if figure.metric == FPD.name and not figure.target and figure.value is not None:
+            result["model"]["fpd"] = figure.value.as_dict()
+            result["floor"]["fpd"] = figure.floor.as_dict()
+            result["fpd"] = {"n": figure.n, "note": figure.note}
     return result
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-PATH = Path(__file__).parent.parent / "docs" / "figures" / "zoo.png"
+FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 COLOURS = {
     "e2e SAE": "#d62728",
     "VAE": "#1f77b4",
@@ -23,6 +23,12 @@ COLOURS = {
     "SAE (H)": "#bcbd22",
     "DCGAN": "#9467bd",
     "mean regression": "#7f7f7f",
+    "e2e SAE, shapes": "#ff9896",
+    "flow on codes": "#aec7e8",
+    "latent flow matching": "#c5b0d5",
+    "flow matching": "#f7b6d2",
+    "SDI-GAN": "#c49c94",
+    "channel regressor": "#c7c7c7",
 }
 
 
@@ -60,7 +66,60 @@ def draw_picture(found: Mapping[str, Any]) -> None:
             [], [], fmt="s", mfc="white", color="0.3", label="published, cut short"
         )
     grid[0][0].legend(fontsize=8, ncols=2, frameon=False)
-    figure.savefig(PATH, dpi=110)
+    figure.savefig(FIGURES / "zoo.png", dpi=110)
+
+
+def draw_frontier(found: Mapping[str, Any]) -> None:
+    """Draw docs/figures/zoo-frontier.png, fidelity against speed, of runs that were timed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    timed = {
+        detector: {
+            key: kept
+            for key, several in runs.items()
+            if (kept := [run for run in several if "showers_per_second" in run])
+        }
+        for detector, runs in found.items()
+    }
+    timed = {detector: runs for detector, runs in timed.items() if runs}
+    if not timed:
+        return
+    figure = Figure(figsize=(11, 4.6 * len(timed)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(timed), 2, squeeze=False)
+    for row, (detector, runs) in zip(grid, timed.items(), strict=True):
+        for ax, key, name in (
+            (row[0], "classifier_auc", "AUC of a classifier of observables"),
+            (row[1], "w1_ratio", "W1 of channel sums / floor"),
+        ):
+            _against_speed(ax, runs, key)
+            ax.set(xscale="log", xlabel="showers a second of one core, 256 at a time")
+            ax.set(ylabel=name, title=f"{detector.upper()}: fidelity against speed")
+    grid[0][0].legend(fontsize=7, ncols=2, frameon=False)
+    figure.savefig(FIGURES / "zoo-frontier.png", dpi=110)
+
+
+def _against_speed(ax: Axes, runs: Any, key: str) -> None:
+    """One figure of every system against its speed, with full simulation and its floor."""
+    some = next(iter(runs.values()))[0]
+    floor, seconds = some["floor"][key], some["full simulation seconds"]
+    ax.axhline(floor["value"], color="k", lw=0.8, ls=":")
+    if seconds:
+        ax.errorbar(
+            1 / seconds, floor["value"], yerr=floor["error"], fmt="k*", ms=11, label="Geant4"
+        )
+    for (variant, system), several in runs.items():
+        tuned = variant == "tuned"
+        ax.errorbar(
+            statistics.mean(run["showers_per_second"]["256"] for run in several),
+            statistics.mean(run["model"][key]["value"] for run in several),
+            yerr=_error(several, key),
+            fmt="o" if tuned else "s",
+            mfc=COLOURS[system] if tuned else "white",
+            color=COLOURS[system],
+            label=system if tuned else None,
+        )
 
 
 def _pair(ax: Axes, runs: Any, x: str, y: str, labels: tuple[str, str]) -> None:

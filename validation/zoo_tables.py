@@ -20,10 +20,14 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "zoo"
 DOCS = HERE.parent / "docs"
 README = HERE.parent / "README.md"
-DETECTORS = ("zn", "zp")
+DETECTORS = ("zn", "zp", "cylinder")
 ORDER = (
     "e2e SAE",
+    "e2e SAE, shapes",
     "VAE",
+    "flow on codes",
+    "latent flow matching",
+    "flow matching",
     "WAE",
     "bigWAE",
     "SWAE",
@@ -31,6 +35,8 @@ ORDER = (
     "SAE",
     "SAE (H)",
     "DCGAN",
+    "SDI-GAN",
+    "channel regressor",
     "mean regression",
 )
 PUBLISHED = {"VAE": (14.92, 23.13), "WAE": (34.46, 43.54), "e2e SAE": (7.91, 13.50)}
@@ -62,6 +68,7 @@ COLUMNS = (
     Column("spread_ratio", "spread ratio"),
     Column("dispersion_discrepancy", "dispersion discrepancy"),
     Column("classifier_auc", "AUC, observables"),
+    Column("fpd", "FPD"),
     Column("width_x", "width x: W1 / floor", shape=True),
     Column("lit_cells", "lit cells: W1 / floor", shape=True),
 )
@@ -114,6 +121,20 @@ def rate(runs: Sequence[Run]) -> str:
     return f"{float(format(mean, '.2g')):,.0f}"
 
 
+def speeds(runs: Sequence[Run]) -> list[str]:
+    """Showers a second one at a time, 256 at a time, at best, and over full simulation."""
+    kept = [run for run in runs if "showers_per_second" in run]
+    if not kept:
+        return [""] * 4
+    found = [
+        statistics.mean(run["showers_per_second"][key] for run in kept)
+        for key in ("1", "256", "best")
+    ]
+    texts = [f"{float(format(value, '.2g')):,.0f}" for value in found]
+    seconds = kept[0]["full simulation seconds"]
+    return [*texts, f"{float(format(found[1] * seconds, '.2g')):,.0f}" if seconds else ""]
+
+
 def table(
     found: dict[tuple[str, str], list[Run]],
     columns: Sequence[Column],
@@ -129,17 +150,21 @@ def table(
         beside: Whether the talk's figures stand beside ours.
         training: Whether epochs and parameters are shown.
     """
+    every = [run for runs in found.values() for run in runs]
+    columns = [c for c in columns if any(one_figure(run, c) for run in every)]
     head = ["", "system", "seeds", *(column.head for column in columns)]
     head += ["parameters", "epochs"] if training else []
+    timed = training and any("showers_per_second" in run for run in every)
     head += ["training [core-min]", "showers/s of a core"]
+    head += ["one at a time", "256", "best", "times faster"] if timed else []
     head += ["W in the talk", "MAE in the talk"] if beside else []
-    some = next(iter(found.values()))[0]
     floor = [
-        "1" if column.shape or column.key == "w1_ratio" else with_spread([figure])
+        "1"
+        if column.shape or column.key == "w1_ratio"
+        else with_spread([next(filter(None, (one_figure(r, column, "floor") for r in every)))])
         for column in columns
-        for figure in [one_figure(some, column, "floor")]
     ]
-    empty = ["", ""] + (["", ""] if training else [])
+    empty = [""] * (2 + 2 * training + 4 * timed)
     ends = [f"{x:g}" for x in PUBLISHED_FLOOR] if beside else []
     rows = [["", "floor: Geant4", "", *floor, *empty, *ends]]
     for (variant, name), runs in found.items():
@@ -148,6 +173,7 @@ def table(
         if training:
             cells += [f"{runs[0]['parameters']:,}", trained(runs[0])]
         cells += [minutes(runs), rate(runs)]
+        cells += speeds(runs) if timed else []
         if beside:
             cells += [f"{x:g}" for x in PUBLISHED.get(name, ())] or ["", ""]
         rows.append(cells)
@@ -206,15 +232,19 @@ def short_table() -> str:
 
 def draw() -> None:
     """Write every table for which there are results, the README's part and the picture."""
-    from zoo_picture import draw_picture
+    from zoo_picture import draw_frontier, draw_picture
 
     for detector in DETECTORS:
         text = page(detector)
+        if not text:
+            continue
         write_text(DOCS / "tables" / f"zoo-{detector}.md", text)
         print(text)
     if read("zn"):
         write_text(README, filled(README.read_text(), "zoo", [short_table()]))
-        draw_picture({detector: read(detector) for detector in DETECTORS})
+        found = {detector: read(detector) for detector in DETECTORS}
+        draw_picture({detector: found[detector] for detector in DETECTORS[:2]})
+        draw_frontier(found)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,9 @@ def test_every_job_has_a_run_file(zoo) -> None:
         run = load_run(job.run, job.settings())
         assert run.seed == job.seed
         assert run.data.train == f"{job.detector}-train"
+        on_grid = job.detector != "cylinder"
+        assert run.data.centre_on_impact == (on_grid and job.tuned)
+        assert on_grid or run.model.cells == "log1p"
 
 
 def test_seeds_are_averaged_with_their_spread(zoo) -> None:
@@ -90,6 +93,32 @@ def test_seeds_are_averaged_with_their_spread(zoo) -> None:
     (line,) = [text for text in zoo_tables.page("zn").splitlines() if "1,234,567" in text]
     assert "| tuned | VAE | 3 | 1.2 ± 0.1 ± 0.2 |" in line
     assert "| 1.5 | 9,900 | 14.92 | 23.13 |" in line
+
+
+def test_speed_and_fpd_are_shown_where_they_were_measured(zoo, tmp_path, monkeypatch) -> None:
+    import zoo_picture
+    import zoo_tables
+
+    old, new = (job for job in zoo.jobs() if job.label in ("zn/vae-tuned-0", "zn/wae-tuned-0"))
+    leave(zoo, old, 1.1)
+    text = zoo_tables.page("zn")
+    assert "FPD" not in text
+    assert "one at a time" not in text
+    path = leave(zoo, new, 1.2)
+    one = json.loads(path.read_text())
+    one["showers_per_second"] = {"1": 1234.0, "256": 45678.0, "best": 56789.0}
+    one["full simulation seconds"] = 0.5
+    one["model"]["fpd"], one["floor"]["fpd"] = figure(0.7), figure(0.25)
+    path.write_text(json.dumps(one))
+    lines = zoo_tables.page("zn").splitlines()
+    assert "| FPD |" in lines[0]
+    assert "| 0.25 ± 0.1 |" in lines[2]
+    (timed,) = [text for text in lines if "| WAE |" in text and "1,234,567" in text]
+    assert "| 0.7 ± 0.1 |" in timed
+    assert "| 9,900 | 1,200 | 46,000 | 57,000 | 23,000 |" in timed
+    monkeypatch.setattr(zoo_picture, "FIGURES", tmp_path)
+    zoo_picture.draw_frontier({"zn": zoo_tables.read("zn"), "zp": {}})
+    assert (tmp_path / "zoo-frontier.png").stat().st_size > 10_000
 
 
 def test_a_cut_run_states_its_share_of_the_published_training(zoo) -> None:
