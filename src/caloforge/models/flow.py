@@ -88,6 +88,7 @@ class Flow(nn.Module):
 
     def point(self, data: Tensor, conditions: Tensor, rng: torch.Generator) -> PathPoint:
         """Draw a place on a path to each of the data, ``(batch, dim)``."""
+        data = data.to(conditions.dtype)  # mixed precision must not reach times and noise
         n, dim = data.shape
         noise = normal(n, dim, rng, data)
         if self.plan.condition_weight is not None:
@@ -113,6 +114,7 @@ class Flow(nn.Module):
         summed over dimensions, mean over the batch, for data ``(batch, dim)``; lengths
         :math:`2d` are 1, 1/2, ... 2 / `FINEST`, and times multiples of them.
         """
+        data = data.to(conditions.dtype)
         n, dim = data.shape
         noise, draws = normal(n, dim, rng, data), uniform(n, 2, rng, data)
         count = torch.exp2((draws[:, :1] * math.log2(FINEST)).floor())  # long steps in all

@@ -42,9 +42,10 @@ class FlowMatching(nn.Module):
       gives the intensity of each cell of such a noisy shower, and counts are drawn. It is
       trained on :math:`-\log p(y \mid x_T, c)`, summed over cells, and added to the loss.
     * *Rounded* (``"log1p"``, ``"bounded"``): the flow is followed to its end, and the encoding
-      is undone. ``"unbiased"`` leaves the fractions to the law of the cells, ``"nearest"``
-      takes the nearest integer. ``"dequantised"`` adds a uniform number to each count in
-      training and leaves off the fraction of what comes out, so that the data have a density.
+      is undone. Of counts as ``"log1p"``, ``"nearest"`` takes the nearest integer, and
+      ``"unbiased"`` leaves the fractions to the law of the cells. ``"dequantised"`` adds a
+      uniform number to each count in training and leaves off the fraction of what comes out,
+      so that the data have a density.
 
     Arguments:
         flow: Between noise and encoded showers; its network gives a second shower if counts
@@ -54,7 +55,7 @@ class FlowMatching(nn.Module):
         centre: Encoded mean shower, ``(cell,)``.
         bias: Outputs of the cell head for the mean shower, ``(cell,)``; ``None`` if counts are
             not drawn.
-        rounding: One of `ROUNDINGS`; ``"unbiased"`` for energies.
+        rounding: One of `ROUNDINGS`; ``"unbiased"`` unless counts are ``"log1p"``.
 
     References:
         | Flow Matching for Generative Modeling (Lipman et al., 2023)
@@ -140,7 +141,7 @@ class FlowMatchingConfig(FlowSettings):
         cells: ``"poisson"`` or ``"negative-binomial"`` for counts that are drawn, ``"log1p"``
             for values.
         rounding: How values become counts, ``"unbiased"``, ``"nearest"`` or
-            ``"dequantised"``; of no meaning for drawn counts and energies.
+            ``"dequantised"``; for counts with ``"log1p"`` alone, others are not rounded.
         end: Time at which the flow is left and counts are drawn; 1 for values.
         noise_scale: Standard deviation of the noise, in typical lit cells as encoded.
     """
@@ -181,5 +182,5 @@ class FlowMatchingConfig(FlowSettings):
             noise_scale=noise_scale,
             centre=centre,
             bias=cells.bias() if drawn else None,
-            rounding="unbiased" if drawn or not spec.counts else self.rounding,
+            rounding=self.rounding if spec.counts and self.cells == "log1p" else "unbiased",
         )
