@@ -104,3 +104,10 @@ def test_nothing_is_unpickled(path: Path) -> None:
         r"^\s*import pickle|pickle\.load|allow_pickle=True", text, re.MULTILINE
     )
     assert "weights_only=False" not in text
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if room(p) in {"nn", "models", "losses"}], ids=lambda p: p.name
+)
+def test_networks_do_not_depend_on_the_environment(path: Path) -> None:
+    assert "environ" not in path.read_text()

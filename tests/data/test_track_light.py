@@ -74,14 +74,17 @@ def test_companions_are_somewhere() -> None:
     )
 
 
-def test_what_was_drawn_is_found_again() -> None:
+@pytest.mark.parametrize("fluctuation", [0.0, 0.3])
+def test_what_was_drawn_is_found_again(fluctuation) -> None:
+    """Particles differ in energy and width; showers of one also in how bright they are."""
     n, size = 1500, 24
     rng = torch.Generator().manual_seed(0)
     place = torch.arange(size) - size // 2
-    radius = torch.hypot(place[:, None] + 0.3, place[None] - 0.2)
-    mean = 3.0 * torch.exp(-radius / 4).ravel()
-    energy = torch.rand(n, 1, generator=rng) + 0.5
-    cells = (energy * mean).repeat_interleave(2, dim=0)
+    radius = torch.hypot(place[:, None] + 0.3, place[None] - 0.2).ravel()
+    width = 3 + 2 * torch.rand(n, 1, generator=rng)
+    mean = 3.0 * (torch.rand(n, 1, generator=rng) + 0.5) * torch.exp(-radius / width)
+    whole = 1 + fluctuation * torch.randn(2 * n, 1, generator=rng).clamp(-2, 2)
+    cells = mean.repeat_interleave(2, dim=0) * whole
     true = TrackLight(1.1, 0.6, 1.3)
     law = CellLaw("tracks", 1 + true.companions, true.wander, true.reach)
     showers = draw_tracks(cells, law, (size, size), rng).numpy().astype(np.uint16)
@@ -100,7 +103,7 @@ def test_what_was_drawn_is_found_again() -> None:
 def test_few_repeats_are_refused(toy_grid) -> None:
     n = 2 * FEWEST_PAIRS - 2
     showers = np.zeros((n, toy_grid.n_cells), dtype=np.uint16)
-    with pytest.raises(ConfigError, match="found 99 particles with repeated showers"):
+    with pytest.raises(ConfigError, match=f"found {FEWEST_PAIRS - 1} particles with"):
         TrackLight.fit(CellFrame(toy_grid), incident(n), showers)
 
 

@@ -17,6 +17,7 @@ from caloforge.errors import BundleError
 from caloforge.generation.counts import BRIGHT, draw_counts
 from caloforge.generation.hits import AliasTable, HitDrawing, picked
 from caloforge.generation.wandering import wandering
+from caloforge.nn import draw_tracks
 from caloforge.types import CellLaw
 
 POISSON, CLUSTERS = CellLaw("poisson"), CellLaw("negative-binomial", 1.8)
@@ -109,6 +110,30 @@ def test_tracks_keep_the_means_and_bring_neighbours_together(of_shapes, toy_grid
     # What a cell lacks of the factor is what it shares with others.
     assert (made.var(axis=0) / mean)[mean > 0.3].mean() < 1.75
     assert np.cov(made.T)[~np.eye(24, dtype=bool)].sum() / mean.sum() > 0.07
+
+
+def test_generation_draws_the_tracks_that_training_draws(toy_grid) -> None:
+    rng = np.random.default_rng(2)
+    mean = 3 * rng.dirichlet(np.full(24, 0.5)).astype(np.float32) * 6
+    n = 40_000
+    cells, order = np.repeat(mean[None], n, axis=0), np.broadcast_to(np.arange(24), (n, 24))
+    made = draw_counts(
+        cells,
+        TRACKS,
+        seed=3,
+        showers=np.arange(n),
+        order=order,
+        wandering=wandering(TRACKS, toy_grid),
+    )
+    generator = torch.Generator().manual_seed(0)
+    trained = draw_tracks(torch.from_numpy(cells), TRACKS, (6, 4), generator).numpy()
+    one, other = np.cov(made.T), np.cov(trained.T)
+    # A covariance of n pairs is uncertain by about the product of the spreads over sqrt(n).
+    spread = np.sqrt(np.diag(one))
+    scale = np.outer(spread, spread) * np.sqrt(2 / n) * np.where(np.eye(24), 3, 1)
+    assert (np.abs(one - other) < 5 * scale + 1e-4).all()
+    spread = np.sqrt((made.var(axis=0) + trained.var(axis=0)) / n)
+    assert (np.abs(made.mean(axis=0) - trained.mean(axis=0)) < 5 * spread + 1e-4).all()
 
 
 def test_tracks_need_a_grid(toy_cylinder) -> None:

@@ -13,6 +13,7 @@ import torch
 from caloforge.data import ShowerSample
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
+from caloforge.data.track_light import TrackLight
 from caloforge.data.transforms import CellFrame
 from caloforge.geometry import DetectorGeometry, GridLayout, load_geometry
 from caloforge.models import MODELS, ModelConfig
@@ -172,7 +173,8 @@ class Showers:
     def of(cls, sample: ShowerSample, names: tuple[str, ...]) -> Showers:
         conditions = ConditionSet.fit(names, sample.particles, sample.geometry)
         batch = ShowerDataset(sample, conditions).batch(np.arange(len(sample)))
-        spec = ShowerSpec.of(sample.geometry, conditions.dim, batch=batch)
+        tracks = TrackLight(1.2, 0.6, 1.2)
+        spec = ShowerSpec.of(sample.geometry, conditions.dim, batch=batch, tracks=tracks)
         return cls(sample, conditions, batch, spec)
 
     @property

@@ -18,7 +18,7 @@ TRACKS = ("model.cells=tracks", "data.reflect=false")
 
 @pytest.fixture
 def many(tmp_path, toy_grid, toy_sample):
-    return write_sample(tmp_path / "many.h5", toy_sample(toy_grid, 200))
+    return write_sample(tmp_path / "many.h5", toy_sample(toy_grid, 700))
 
 
 def test_measured_on_repeated_training_showers(grid_run, many) -> None:

@@ -4,6 +4,11 @@ Given the incident particle, the counts of two cells of a shower are not indepen
 makes many photons, most of them in one fibre, some in those around it. Two showers of the same
 particle share the mean of every cell and no track, so that products of cells within a shower,
 less products across two showers, count pairs of photons of one track.
+
+Showers of a particle differ in more than tracks. That one is brighter than the other as a whole
+is taken out; that one is wider is not, and counts as tracks: a spread of 15 % in width makes
+1.2 companions look like 1.5. On the embedded ZN pairs that are further apart than tracks reach
+show none of it.
 """
 
 from __future__ import annotations
@@ -31,10 +36,11 @@ RADIUS = 4
 
 # Cells nearer to the impact point are full of the light of many tracks, and tell little.
 _CORE = 2
-# Distances at which no two photons are of one track: fluctuations of whole showers are seen.
+# Distances at which hardly any two photons are of one track: what is seen there are
+# fluctuations of whole showers.
 _LONG = tuple((0, d) for d in range(6, 11))
-# Pairs of showers that it takes: fewer leave the share of the neighbours to chance.
-FEWEST_PAIRS = 100
+# Pairs of showers that it takes: on the ZN they leave companions uncertain by a sixth.
+FEWEST_PAIRS = 500
 # Bounds of companions, wander and reach: from none to what is beyond any detector.
 _BOUNDS = ((1e-3, 0.0, 0.3), (20.0, 0.95, 5.0))
 

@@ -164,7 +164,7 @@ class ChannelRegressorConfig:
     def build(self, spec: ShowerSpec) -> ChannelRegressor:
         """Make the untrained model."""
         cells = cell_head(self.cells, spec)
-        region_sums = RegionSums(spec.regions, 1.0 if spec.counts else spec.cell_scale)
+        region_sums = RegionSums.of(spec)
         mean = region_sums.plain(spec.mean[None])[0] / region_sums.scale
         sums = MLP((self.noise_dim + spec.condition_dim, *self.hidden, len(mean)))
         with torch.no_grad():

@@ -318,7 +318,7 @@ class E2ESAEConfig:
                 draws=self.draws,
                 code_noise=self.code_noise,
             ),
-            RegionSums(spec.regions, 1.0 if spec.counts else spec.cell_scale),
+            RegionSums.of(spec),
             noise_dim=self.noise_dim,
             latent_dim=self.latent_dim,
             codes=self.codes,

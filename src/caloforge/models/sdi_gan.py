@@ -280,7 +280,7 @@ class SDIGANConfig(DCGANConfig):
     def build(self, spec: ShowerSpec) -> SDIGAN:
         """Make the untrained model."""
         cells = self.cell_head(spec)
-        sums = RegionSums(spec.regions, 1.0 if spec.counts else spec.cell_scale)
+        sums = RegionSums.of(spec)
         maximum = ShowerMaximum(spec)
         return SDIGAN(
             self.make_generator(spec, cells),

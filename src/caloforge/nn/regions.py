@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from caloforge.nn.processes import gathered, own
+from caloforge.nn.tracks import draw_tracks
 
 if TYPE_CHECKING:
+    from caloforge.nn.spec import ShowerSpec
     from caloforge.types import CellLaw
 
 # Anscombe's offset: the square root of a Poisson count plus it has variance 1/4.
@@ -22,13 +24,22 @@ class RegionSums(nn.Module):
     Arguments:
         regions: Number of each cell's region, ``(cell,)``.
         scale: Sums are divided by it: 1 for counts, a typical cell for energies.
+        grid: Cells along x and y, where the detector is a grid: tracks lie in them.
     """
 
-    def __init__(self, regions: Tensor, scale: float) -> None:
+    def __init__(
+        self, regions: Tensor, scale: float, grid: tuple[int, int] | None = None
+    ) -> None:
         super().__init__()
+        self.grid = grid
         masks = nn.functional.one_hot(regions).float()  # (cell, region)
         self.register_buffer("masks", masks, persistent=False)
         self.scale = scale
+
+    @classmethod
+    def of(cls, spec: ShowerSpec) -> RegionSums:
+        """Make those of a detector."""
+        return cls(spec.regions, 1.0 if spec.counts else spec.cell_scale, spec.grid)
 
     def forward(self, showers: Tensor) -> Tensor:
         """Map observed showers ``(batch, cell)`` to ``(batch, region + 1)``."""
@@ -44,10 +55,17 @@ class RegionSums(nn.Module):
         Counts are drawn. The gradient takes a count for its intensity, which is the first
         order of :math:`\\mathrm{d} E f(X) / \\mathrm{d} \\lambda = E[f(X + 1) - f(X)]`.
         """
-        return self.drawn_sums(self.plain(cells), law, rng)
+        if law.name != "tracks" or self.grid is None:
+            return self.drawn_sums(self.plain(cells), law, rng)
+        # A track may lie in several regions: none of them has the spread of a large sum.
+        sums = self.plain(cells)
+        with torch.no_grad():
+            counts = draw_tracks(gathered(cells), law, self.grid, rng)
+            noise = own(self.plain(counts)) - sums
+        return self._stabilised(sums + noise)
 
     def drawn_sums(self, sums: Tensor, law: CellLaw, rng: torch.Generator) -> Tensor:
-        """As `drawn`, from a model's expected sums ``(batch, region)``."""
+        """As `drawn`, from expected sums ``(batch, region)``; tracks stay in their region."""
         with torch.no_grad():
             noise = own(law.draw_sums(gathered(sums), rng)) - sums
         return self._stabilised(sums + noise)

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Numbers by which the shapes are described, and their size at the start of training.
-import os
-
-_RANK, _START = int(os.environ.get("RANK", "64")), 0.06
+_RANK, _START = 64, 0.06
 # Powers of the mean shower that shapes start from: its square root to its power 2.5.
 _LOG_POWERS = (-0.3, 0.4)
 # Logarithms of amounts are cut off here: exp(14) is a million hits of one shape.

@@ -23,13 +23,14 @@ _TAIL = 1e-6
 class TrackCells(NegativeBinomialCells):
     r"""Negative-binomial cells, drawn so that neighbours go together as one track's light does.
 
-    Each cell alone is negative binomial around its intensity :math:`\lambda`, with a learned
-    Fano factor, and the loss is that of `NegativeBinomialCells`. Drawn counts are clusters of a
-    larger factor, that of the sum of many cells, whose counts wander: each tries with some
-    chance a step :math:`i \to j`, short ones more often (`caloforge.data.track_light.steps`),
-    and makes it with probability :math:`\min(1, \lambda_j / \lambda_i)`. By Metropolis' rule
-    that leaves every mean where it was. How many counts a track has and how far they go is
-    measured from repeated showers before training (`TrackLight`), not learned.
+    The loss is that of `NegativeBinomialCells`: each cell alone is taken to be negative
+    binomial around its intensity :math:`\lambda`, with a learned Fano factor that serves
+    training alone. Drawn counts are clusters of a larger factor, that of the sum of many
+    cells, whose counts wander: each tries with some chance a step :math:`i \to j`, short ones
+    more often (`caloforge.data.track_light.steps`), and makes it with probability
+    :math:`\min(1, \lambda_j / \lambda_i)`. By Metropolis' rule that leaves every mean where it
+    was. How many counts a track has and how far they go is measured from repeated showers
+    before training (`TrackLight`), not learned.
 
     Arguments:
         spec: Sizes, the mean shower and the measured tracks; without them, as when weights are
