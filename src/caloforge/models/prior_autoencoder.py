@@ -73,7 +73,8 @@ class PriorAutoencoder(Autoencoder):
         weight: :math:`\lambda`.
         prior: ``"normal"``, or ``"sphere"``, on which codes are then, too.
         latent_dim: Length of a code.
-        code_noise: Standard deviation of Gaussian noise on the codes in training.
+        code_noise: Standard deviation of Gaussian noise on the codes in training, before they
+            go back to the sphere.
 
     References:
         | Wasserstein Auto-Encoders (Tolstikhin et al., 2018), equation 4
@@ -107,17 +108,20 @@ class PriorAutoencoder(Autoencoder):
     ) -> Tensor:
         """Codes of showers, ``(batch, cell), (batch, condition) -> (batch, latent)``.
 
-        ``noise``, standard normal ``(batch, latent)``, is added at the size that training adds.
+        ``noise``, standard normal ``(batch, latent)``, is added at the size that training adds;
+        codes on the sphere go back to it.
         """
-        codes: Tensor = self.encoder(self.cells.encoded(showers), conditions)
-        if self.sphere:
-            codes = normalize(codes, dim=1)
-        return codes if noise is None else codes + self.code_noise * noise
+        codes = self._placed(self.encoder(self.cells.encoded(showers), conditions))
+        return codes if noise is None else self._placed(codes + self.code_noise * noise)
+
+    def _placed(self, codes: Tensor) -> Tensor:
+        """Codes where the prior is."""
+        return normalize(codes, dim=1) if self.sphere else codes
 
     def sample_latent(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Draws from the prior: the noise itself, or its direction."""
         del conditions
-        return normalize(noise, dim=1) if self.sphere else noise
+        return self._placed(noise)
 
     def objective(self, batch: ShowerBatch, rng: torch.Generator) -> Objective:
         """Reconstruction error plus the distance of the codes from the prior.
@@ -128,14 +132,14 @@ class PriorAutoencoder(Autoencoder):
         def draws() -> Tensor:
             return normal(len(batch.showers), self.latent_dim, rng, batch.conditions)
 
-        codes = self.encode(batch.showers, batch.conditions)
         prior = self.sample_latent(batch.conditions, draws())
-        seen = codes + self.code_noise * draws() if self.code_noise > 0 else codes
-        reconstruction = self.cells.loss(self.outputs(seen, batch.conditions), batch)
+        blur = draws() if self.code_noise > 0 else None
+        codes = self.encode(batch.showers, batch.conditions, blur)
+        reconstruction = self.cells.loss(self.outputs(codes, batch.conditions), batch)
         if not finite(reconstruction):
             # For training to stop at; codes are no numbers.
             return Objective(reconstruction, {"reconstruction": reconstruction.detach()})
-        cloud = gathered(seen)
+        cloud = gathered(codes)
         if len(cloud) < 2:
             # The last showers of a validation set may be a single one, which is no cloud.
             return Objective(reconstruction, {"reconstruction": reconstruction.detach()})
@@ -160,7 +164,8 @@ class PriorAutoencoderConfig:
         prior_weight: Weight of the distance of codes from the prior.
         condition_weight: Factor of the squared distance of scaled conditions, which join the
             codes in the distance; 0 compares codes alone.
-        code_noise: Standard deviation of the noise on codes in training, in units of codes.
+        code_noise: Standard deviation of the noise on codes in training, in units of codes; on
+            the sphere only its direction along it is left.
     """
 
     latent_dim: int = 10
