@@ -230,6 +230,24 @@ def short_table() -> str:
     return "\n".join("|" + text.split("|", 2)[2] for text in lines)
 
 
+def claims() -> list[str]:
+    """Lines of the table of the talk's figures beside ours, on the ZN."""
+    found = read("zn")
+    w1, mae = (next(c for c in COLUMNS if c.key == key) for key in ("w1", "mae"))
+    some = next(iter(found.values()))[0]
+    head = ["system", "talk: W", "MAE", "tuned here: W1", "MAE"]
+    head += ["published, cut: W1", "MAE", "epochs"]
+    floor = [with_spread([one_figure(some, column, "floor")]) for column in (w1, mae)]
+    rows = [["floor", *(f"{x:g}" for x in PUBLISHED_FLOOR), *floor, *floor, ""]]
+    for name, figures in PUBLISHED.items():
+        cells = [name, *(f"{x:g}" for x in figures)]
+        for variant in ("tuned", "published"):
+            runs = found.get((variant, name), [])
+            cells += [with_spread([one_figure(r, c) for r in runs]) for c in (w1, mae)]
+        rows.append([*cells, trained(runs[0]) if runs else ""])
+    return markdown_tables.table(head, rows)
+
+
 def draw() -> None:
     """Write every table for which there are results, the README's part and the picture."""
     from zoo_picture import draw_frontier, draw_picture
@@ -242,6 +260,8 @@ def draw() -> None:
         print(text)
     if read("zn"):
         write_text(README, filled(README.read_text(), "zoo", [short_table()]))
+        path = DOCS / "model-zoo.md"
+        write_text(path, filled(path.read_text(), "claims", claims()))
         found = {detector: read(detector) for detector in DETECTORS}
         draw_picture({detector: found[detector] for detector in DETECTORS[:2]})
         draw_frontier(found)
