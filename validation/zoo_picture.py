@@ -38,11 +38,16 @@ def draw_picture(found: Mapping[str, Any]) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    shown = {detector: runs for detector, runs in found.items() if runs}
+    shown = {}
+    for variant, more in (("tuned", ""), ("published", ", published, cut short")):
+        for detector, runs in found.items():
+            chosen = {key: several for key, several in runs.items() if key[0] == variant}
+            if chosen:
+                shown[detector.upper() + more] = chosen
     figure = Figure(figsize=(11, 4.6 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(shown), 2, squeeze=False)
-    for row, (detector, runs) in zip(grid, shown.items(), strict=True):
+    for row, (name, runs) in zip(grid, shown.items(), strict=True):
         _pair(row[0], runs, "mae", "w1", ("MAE [photons]", "W1 [photons]"))
         _pair(
             row[1],
@@ -54,17 +59,13 @@ def draw_picture(found: Mapping[str, Any]) -> None:
                 "spread of showers of a particle / Geant4",
             ),
         )
-        name = detector.upper()
-        row[0].set(title=f"{name}: the talk's figures", xscale="log", yscale="log")
-        for axis in (row[0].xaxis, row[0].yaxis):
+        scale = "linear" if next(iter(runs))[0] == "tuned" else "log"
+        row[0].set(title=f"{name}: the talk's figures", xscale=scale, yscale=scale)
+        for axis in (row[0].xaxis, row[0].yaxis) if scale == "log" else ():
             axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7), numticks=30))
             axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
             axis.set_minor_formatter(NullFormatter())
         row[1].set(title=f"{name}: what they do not see")
-    if any(variant == "published" for runs in shown.values() for variant, _ in runs):
-        grid[0][0].errorbar(
-            [], [], fmt="s", mfc="white", color="0.3", label="published, cut short"
-        )
     grid[0][0].legend(fontsize=8, ncols=2, frameon=False)
     figure.savefig(FIGURES / "zoo.png", dpi=110)
 
@@ -144,7 +145,7 @@ def _pair(ax: Axes, runs: Any, x: str, y: str, labels: tuple[str, str]) -> None:
             fmt="o" if tuned else "s",
             mfc=COLOURS[system] if tuned else "white",
             color=COLOURS[system],
-            label=system if tuned else None,
+            label=system,
         )
     ax.set(xlabel=labels[0], ylabel=labels[1])
 
