@@ -101,6 +101,23 @@ def test_far_light_is_measured_by_kind_and_distance_and_given_back() -> None:
     assert frame.completed(completed, unknown)[~near].max() > 0
 
 
+def test_a_kind_without_cells_at_a_distance_has_the_far_light_of_all() -> None:
+    zn = load_geometry("zn")
+    # Photons hit near the centre of 44 cells, neutrons near a corner: only they reach far.
+    particles = at([0.3] * 50 + [3.0] * 50, [0.3] * 50 + [3.0] * 50)
+    columns = dict(particles.columns) | {"pdg": np.repeat([22, 2112], 50)}
+    particles = Particles(columns, particles.incident)
+    frame = CellFrame(zn, centre_on_impact=True)
+    showers = np.repeat([1, 5], 50)[:, None] * np.ones((100, 1936), dtype=np.int64)
+    light = FarLight.fit(frame, particles, showers)
+    assert light.per_gev[2112] == (5.0,) * 5
+    assert light.per_gev[22] == (1.0, *light.per_gev[0][1:])
+    assert 1 < light.per_gev[0][0] < 5
+    assert light.per_gev[0][1:] == (5.0,) * 4
+    far = particles.select(slice(0, 1))
+    assert light.means(far, np.array([[20, 40]])).tolist() == [[1.0, 5.0]]
+
+
 def test_distance_is_counted_from_the_cell_that_is_hit(toy_grid) -> None:
     frame = CellFrame(toy_grid, centre_on_impact=True)
     particles = at([1.3], [-0.3])

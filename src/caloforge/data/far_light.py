@@ -33,7 +33,7 @@ class FarLight:
     Attributes:
         bins: Lower edges of the bins of distance from the impact point, in cells.
         per_gev: Means in the bins for each PDG code, in the detector's unit; those under 0 are
-            of all kinds together, and for kinds that have none of their own.
+            of all kinds together, also for kinds that have none of their own.
     """
 
     bins: tuple[int, ...]
@@ -126,12 +126,23 @@ class FarLightFit:
             self._sums[pdg] = self._sums.get(pdg, np.zeros((2, n_bins))) + np.stack(sums)
 
     def light(self) -> FarLight:
-        """Return what was measured."""
+        """Return what was measured: of all kinds where a kind has no cell in a bin."""
+        none = np.zeros((2, len(_FAR_BINS)))
+        of_all = _ratio(*self._sums.get(0, none), of_none=none[0])
+        rates = {pdg: _ratio(*sums, of_none=of_all) for pdg, sums in self._sums.items()}
         per_gev = {
-            pdg: tuple((cells / np.maximum(exposure, 1e-300)).tolist())
-            for pdg, (cells, exposure) in self._sums.items()
+            pdg: tuple(of_kind.tolist()) for pdg, of_kind in ({0: of_all} | rates).items()
         }
-        return FarLight(_FAR_BINS, {0: (0.0,) * len(_FAR_BINS)} | per_gev)
+        return FarLight(_FAR_BINS, per_gev)
+
+
+def _ratio(
+    cells: NDArray[np.float64], exposure: NDArray[np.float64], of_none: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    ratio: NDArray[np.float64] = np.divide(
+        cells, exposure, out=of_none.copy(), where=exposure > 0
+    )
+    return ratio
 
 
 class FarRegion:
