@@ -118,9 +118,10 @@ def test_the_discriminator_may_learn_at_its_own_rate(game) -> None:
     assert rates == [0.1, 1.0]
 
 
-def test_negative_binomial_cells_are_refused(game) -> None:
-    with pytest.raises(ConfigError, match="'negative-binomial', expected 'poisson' or 'log1p'"):
-        game[0](cells="negative-binomial")
+@pytest.mark.parametrize("cells", ["negative-binomial", "tracks"])
+def test_cells_with_a_width_to_learn_are_refused(cells, game) -> None:
+    with pytest.raises(ConfigError, match=f"'{cells}', expected 'poisson' or 'log1p'"):
+        game[0](cells=cells)
 
 
 def test_validation_without_gradients_leaves_the_penalty_out(game) -> None:

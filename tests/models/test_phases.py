@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from tests.models.conftest import ROWS, config_of
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from caloforge.errors import ConfigError
 from caloforge.types import ShowerBatch
 
 
@@ -35,6 +37,22 @@ def taken_back(model: nn.Module) -> set[int]:
 
 def test_each_parameter_learns_in_exactly_one_phase(case, showers_of) -> None:
     showers, model = built(case, showers_of)
+    check_learning(model, showers.batch)
+
+
+def test_tracks_learn_all_they_have_or_are_refused(name, showers_of) -> None:
+    """The width of their law is learned by a likelihood, which some models lack."""
+    showers = showers_of("zn")
+    config = replace(config_of(name), cells="tracks")
+    if ROWS[name].model in ("dcgan", "sdi-gan", "flow-matching"):
+        with pytest.raises(ConfigError, match="cells: found 'tracks', expected 'poisson'"):
+            showers.build(config)
+    else:
+        check_learning(showers.build(config), showers.batch)
+
+
+def check_learning(model, batch: ShowerBatch) -> None:
+    """Each parameter belongs to one phase, and has a gradient there."""
     trained = [id(p) for phase in model.phases() for p in phase.parameters()]
     assert sorted(trained) == sorted(id(p) for p in model.parameters())
     assert all(p.numel() for p in model.parameters())
@@ -42,7 +60,7 @@ def test_each_parameter_learns_in_exactly_one_phase(case, showers_of) -> None:
     for phase in model.phases():
         model.zero_grad()
         rng = torch.Generator().manual_seed(0)
-        objective = phase.objective(showers.batch, rng)
+        objective = phase.objective(batch, rng)
         assert all(not term.requires_grad for term in objective.terms.values())
         assert objective.total.ndim == 0
         objective.total.backward()

@@ -19,7 +19,7 @@ from caloforge.nn import (
     untouched_statistics,
 )
 from caloforge.nn.coders import NETWORKS
-from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
+from caloforge.types import CLUSTERED, CellLaw, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,9 +202,9 @@ class DCGANConfig:
         Raises:
             ConfigError: If a discriminator cannot teach it, or it does not fit the detector.
         """
-        if self.cells == "negative-binomial":
+        if self.cells in CLUSTERED:
             msg = (
-                "model.cells: found 'negative-binomial', expected 'poisson' or 'log1p'; a "
+                f"model.cells: found '{self.cells}', expected 'poisson' or 'log1p'; a "
                 "discriminator gives no gradient to the width of a law"
             )
             raise ConfigError(msg)

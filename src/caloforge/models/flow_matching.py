@@ -162,7 +162,17 @@ class FlowMatchingConfig(FlowSettings):
             raise ConfigError(msg)
 
     def build(self, spec: ShowerSpec) -> FlowMatching:
-        """Make the untrained model."""
+        """Make the untrained model.
+
+        Raises:
+            ConfigError: If cells are tracks, or do not fit the detector.
+        """
+        if self.cells == "tracks":
+            msg = (
+                "model.cells: found 'tracks', expected 'poisson', 'negative-binomial' or "
+                "'log1p'; what neighbours share is in the flow already"
+            )
+            raise ConfigError(msg)
         cells = cell_head(self.cells, spec)
         drawn = self.cells in DRAWN
         centre = cells.encoded(spec.mean)
