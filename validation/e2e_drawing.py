@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ HEAD = (
 )  # fmt: skip
 MODELS = {"e2e": "e2e SAE", "vae": "VAE", "dcgan": "DCGAN"}
 ZOO = {"e2e": "e2e-sae-tuned", "vae": "vae-tuned", "dcgan": "dcgan-tuned"}
+ERRORS = (
+    "Errors: bootstrap by incident particle; of a difference, of the mean of the differences "
+    "by particle. "
+)
 SHORT_TAIL, WHOLE_TAIL = 10, 5
 SHORT_NOTE = (
     "Validated every 50 steps, 2 showers a particle, the same random numbers at each round."
@@ -27,7 +32,8 @@ SHORT_NOTE = (
 WHOLE_NOTE = (
     "Whole trainings of `validation/zoo.py`, validated every 250 steps, 4 showers a particle. "
     "The random numbers alone move such a score by 0.09 and W1 by 0.02 (same weights, five "
-    "choices of numbers): wobbles of that size are not the model's."
+    "choices of numbers; seen once, by a script that was not kept): wobbles of that size are "
+    "not the model's."
 )
 
 
@@ -50,7 +56,8 @@ def draw(results: Path, docs: Path, zoo_results: Path) -> None:
         ("tries", _tries(runs)),
     ):
         if lines:
-            made = "" if name == "stability-whole" else _made(list(found.values()))
+            errors = "" if name == "codes" else ERRORS
+            made = "" if name == "stability-whole" else _made(list(found.values()), errors)
             text = "\n".join([*lines, "", made]).rstrip() + "\n"
             write_text(docs / "tables" / f"e2e-{name}.md", text)
     figures = docs / "figures"
@@ -67,14 +74,12 @@ def draw(results: Path, docs: Path, zoo_results: Path) -> None:
         clouds(runs["e2e-0"]["picture"], runs["vae-0"]["picture"], figures / "e2e-codes.png")
 
 
-def _made(found: list[dict]) -> str:
+def _made(found: list[dict], errors: str) -> str:
     commits = {str((x.get("trained at") or x["provenance"])["commit"]) for x in found}
     dates = {x["provenance"]["date"][:10] for x in found}
     return (
         "1,128 validation showers of 883 particles of zn-train; 1,000 steps, last weights "
-        "(running mean). Errors: bootstrap by incident particle; of a difference, of the "
-        "mean of "
-        "the differences by particle. Made by `python validation/e2e_study.py`, "
+        f"(running mean). {errors}Made by `python validation/e2e_study.py`, "
         f"{max(dates)}, commit {', '.join(sorted(commits))}."
     )
 
@@ -122,11 +127,21 @@ def _seed_row(runs: dict) -> str:
     ):  # fmt: skip
         values = [run["figures"][key]["value"] for run in ours]
         parts.append(f"{name} {mean(values):.{digits}f} ± {stdev(values):.{digits}f}")
+    scatter = seed_scatter(runs)
     return (
         f" {len(ours)} seeds of the tuned model (mean ± standard deviation): "
         + ", ".join(parts)
-        + ". All other rows are one seed."
+        + ". All other rows are one seed: *worse than tuned* is a difference of two single "
+        f"runs; the scatter of its seeds, about {scatter:.2f}, comes on top of its error."
     )
+
+
+def seed_scatter(runs: dict) -> float:
+    """Standard deviation over seeds of the difference of two scores of single runs [photons].
+
+    As if every run scattered as the tuned model does: root of 2 times that.
+    """
+    return sqrt(2) * stdev(run["figures"]["score"]["value"] for run in _seeds(runs, "e2e"))
 
 
 def _plan(run: dict) -> tuple[str, str, str]:
@@ -259,20 +274,33 @@ def _codes(runs: dict) -> list[str]:
     if "vae-0" not in runs:
         return []
     ours, gaussian = (runs[name]["match"] for name in ("e2e-0", "vae-0"))
-    heads = ["showers", "number", "e2e SAE: generated codes", "VAE: standard normal prior"]
+    again = {
+        f"{one['match provenance']['date'][:10]}, commit {one['match provenance']['commit']}"
+        for one in (runs["e2e-0"], runs["vae-0"])
+        if "match provenance" in one
+    }
+    redone = f" Computed again from the same bundles, {'; '.join(sorted(again))}."
+    heads = ["showers", "number"]
+    for head in ("e2e SAE: generated codes", "VAE: standard normal prior"):
+        heads += [head, "scatter if equal"]
     rows = []
     for name, one in ours.items():
-        cells = [
-            f"{100 * x['value']:.2f} ± {100 * x['error']:.2f}" for x in (one, gaussian[name])
-        ]
-        rows.append([name, str(one["showers"]), *cells])
+        cells = [name, str(one["showers"])]
+        for x in (one, gaussian[name]):
+            value, error, equal = (100 * x[k] for k in ("value", "error", "scatter if equal"))
+            cells += [f"{value:.3f} ± {error:.3f}", f"{equal:.3f}"]
+        rows.append(cells)
     return [
         *table(heads, rows), "",
         ("Energy distance between encoded and generated codes over twice their mean "
         "distance, in "
         "percent: 0 for equal distributions (unbiased, so it may fall below), 100 for "
         "clouds far "
-        "apart. Errors: half of the particles, 60 times. One seed each."),
+        "apart. Errors: standard deviation over 60 halves of the particles, drawn without "
+        "replacement; right for clouds that differ, too large by up to 1.7 for equal ones. "
+        "Whether a value differs from 0 *scatter if equal* tells: its standard deviation where "
+        "encoded and generated codes are swapped at random, by particle. One seed each."
+        + (redone if again else "")),
     ]  # fmt: skip
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from e2e_codes import (
+    coefficient,
+    coefficient_error,
     effective_rank,
-    energy_distance,
     jacobians,
-    mean_distance,
     own_share,
     participation,
     partners,
+    scatter_if_equal,
     sensitivity,
     shape_moments,
     transport_plan,
@@ -114,11 +115,6 @@ def _variances(codes: torch.Tensor) -> torch.Tensor:
     return torch.linalg.svdvals(codes - codes.mean(dim=0)).square()
 
 
-def _coefficient(x: torch.Tensor, y: torch.Tensor) -> float:
-    """Energy distance of matched clouds over 2 E|x-y|: 0 for equal, 1 for far apart."""
-    return energy_distance(x, y, matched=True) / float(2 * mean_distance(x, y, skip=True))
-
-
 def truncation_figures(bundle: Path) -> list[dict]:
     """Value and gradient after few iterations against convergence, on a trained model."""
     one = subject(bundle)
@@ -168,27 +164,24 @@ def groups(particles: Particles) -> dict[str, NDArray[np.int64]]:
 
 
 def match_figures(bundle: Path) -> dict:
-    """Energy coefficient between encoded and generated codes, by group of particles."""
+    """Energy coefficient between encoded and generated codes, by group of particles.
+
+    ``scatter if equal`` is what to hold a value near 0 against, ``error`` one that is not.
+    """
     one = subject(bundle)
     rng = np.random.default_rng(0)
     codes, generated, _, particle = tensors(one, rng)
     found = {}
     rows_of = {"all": np.arange(len(codes)), **groups(one.sample.particles)}
     for name, rows in rows_of.items():
-        value = _coefficient(codes[rows], generated[rows])
-        again = []
-        ids = particle.numpy()[rows]
-        for _ in range(60):
-            drawn = _half(ids, rng)  # half of the particles: no point is twice in a cloud
-            again.append(_coefficient(codes[rows[drawn]], generated[rows[drawn]]))
-        error = float(np.std(again, ddof=1) / np.sqrt(2))
-        found[name] = {"value": value, "error": error, "showers": len(rows)}
+        x, y, ids = codes[rows], generated[rows], particle.numpy()[rows]
+        found[name] = {
+            "value": coefficient(x, y),
+            "error": coefficient_error(x, y, ids, rng),
+            "scatter if equal": scatter_if_equal(x, y, ids),
+            "showers": len(rows),
+        }
     return found
-
-
-def _half(ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    known = np.unique(ids)
-    return np.flatnonzero(np.isin(ids, rng.choice(known, len(known) // 2, replace=False)))
 
 
 def group_picture(bundle: Path) -> dict:

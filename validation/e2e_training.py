@@ -127,6 +127,7 @@ def train_watched(run: RunConfig, folder: Path, rings: tuple[int, ...] = ()) -> 
         run.seed,
         pair_repeats=run.data.pair_repeats,
         workers=run.data.workers,
+        oversample_kinds=run.data.oversample_kinds,
     )
     started = time.monotonic()
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -155,6 +156,7 @@ def train_watched(run: RunConfig, folder: Path, rings: tuple[int, ...] = ()) -> 
             "training": {
                 "steps": module.step(),
                 "seconds": round(time.monotonic() - started, 1),
+                "rings": list(rings),
             },
         },
     )

@@ -178,8 +178,9 @@ def measure(study, rows: dict, options: argparse.Namespace) -> None:
     """Run what has no JSON yet."""
     import torch
     from image_study import finished, measure_original, measure_run
-    from result_files import write_json
+    from result_files import warn_of_changes, write_json
 
+    warn_of_changes()
     torch.set_num_threads(1)
     study.results.mkdir(parents=True, exist_ok=True)
     steps = options.steps

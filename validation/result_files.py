@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caloforge.output import new_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from caloforge.config import RunConfig
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,3 +40,38 @@ def results_in(folder: Path, pattern: str = "*.json") -> dict[str, dict]:
     """
     paths = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
     return {path.stem: read_json(path) for path in paths}
+
+
+def same_run(run: RunConfig, text: str) -> bool:
+    """Whether a run file says the same, what it leaves out being what it is by default.
+
+    A run file that this version cannot read says something else.
+    """
+    from caloforge.config import run_from_tables
+    from caloforge.errors import ConfigError
+
+    try:
+        return run_from_tables(tomllib.loads(text), source="result") == run
+    except ConfigError:
+        return False
+
+
+def warn_of_changes(root: Path = ROOT) -> None:
+    """Print a line where tracked files of ``src`` or ``validation`` are not as committed.
+
+    As in `caloforge.training.provenance`, files that git does not track do not count.
+    """
+    command = ["git", "-C", str(root), "status", "--porcelain", "-uno", "--"]
+    command += ["src", "validation"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):  # no git, or no checkout
+        return
+    changed = [line[3:] for line in done.stdout.splitlines()]
+    if changed:
+        print(
+            f"warning: found {len(changed)} changed file(s) in src/ and validation/, e.g. "
+            f"{changed[0]}: results will say +changes; run from a clean worktree: "
+            "git worktree add ../clean HEAD",
+            flush=True,
+        )

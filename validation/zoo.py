@@ -20,19 +20,17 @@ import csv
 import json
 import os
 import time
-import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
 
 from bundle_speed import rates
-from result_files import write_json, write_text
+from result_files import same_run, warn_of_changes, write_json, write_text
 from zoo_tables import draw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from caloforge.config import RunConfig
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "zoo"
@@ -166,7 +164,7 @@ def measure(job: Job, work: Path) -> dict:
     folder = work / job.label
     bundle, spent = folder / "bundle", folder / "core-seconds"
     run = load_run(job.run, job.settings())
-    if not (spent.is_file() and same(run, (folder / "run.toml").read_text())):
+    if not (spent.is_file() and same_run(run, (folder / "run.toml").read_text())):
         started = time.process_time()
         train(run, folder, force=True)
         write_text(spent, str(time.process_time() - started))
@@ -261,13 +259,6 @@ def judged(simulation: object, job: Job) -> dict:
     return result
 
 
-def same(run: RunConfig, text: str) -> bool:
-    """Whether a run file says the same, what it leaves out being what it is by default."""
-    from caloforge.config import run_from_tables
-
-    return run_from_tables(tomllib.loads(text), source="result") == run
-
-
 def done(job: Job, path: Path) -> bool:
     """Whether there is a result of these settings."""
     from caloforge.config import load_run
@@ -275,29 +266,64 @@ def done(job: Job, path: Path) -> bool:
     if not path.is_file():
         return False
     text = json.loads(path.read_text())["run file"]
-    return same(load_run(job.run, job.settings()), text)
+    return same_run(load_run(job.run, job.settings()), text)
 
 
 @contextmanager
 def claimed(path: Path) -> Iterator[bool]:
     """Take a run, so that a command beside this one leaves it alone.
 
+    The number of the process is written aside and linked to the name, which fails if the name
+    is there: a claim is never seen without its number.
+
     Yields:
         Whether it is ours. The claim of a process that is gone counts for nothing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not Path(f"/proc/{path.read_text() or 0}").exists():
-        path.unlink()
-    try:
-        with path.open("x") as file:
-            file.write(str(os.getpid()))
-    except FileExistsError:
+    free_stale(path)
+    with aside(path) as ours:
+        ours.write_text(str(os.getpid()))
+        try:
+            os.link(ours, path)
+        except FileExistsError:
+            won = False
+        else:
+            won = True
+    if not won:
         yield False
         return
     try:
         yield True
     finally:
         path.unlink()
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` that nobody else has; nothing is left under it."""
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        yield beside
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def free_stale(path: Path) -> None:
+    """Take away the claim of a process that is gone.
+
+    It is moved aside, which one of several commands can do, and put back if it has become
+    the claim of another one since it was read.
+    """
+    try:
+        owner = path.read_text()
+        if Path(f"/proc/{owner or 0}").exists():
+            return
+        with aside(path) as moved:
+            path.rename(moved)
+            if moved.read_text() != owner:
+                os.link(moved, path)
+    except (FileNotFoundError, FileExistsError):  # another command was faster
+        return
 
 
 def main() -> None:
@@ -308,6 +334,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="beginnings of names, e.g. zn/vae-tuned")
     options = parser.parse_args()
     if not options.table:
+        warn_of_changes()
         for job in jobs():
             path = RESULTS / f"{job.label}.json"
             wanted = not options.only or job.label.startswith(tuple(options.only))

@@ -200,7 +200,9 @@ def note(found: dict[tuple[str, str], list[Run]], detector: str) -> str:
     commits = sorted({str(run["trained at"]["commit"]) for run in runs})
     return (
         f"{detector}-test, {runs[0]['statement']}. Mean over seeds ± bootstrap error by "
-        "incident particle ± spread over seeds (one seed: no spread). AUC: boosted trees on "
+        "incident particle ± spread over seeds (one seed: no spread). Bias per particle is a "
+        "signed root: negative where the estimate of its square is, which is noise around 0. "
+        "AUC: boosted trees on "
         "observables, channels and conditions, out of fold by particle. Showers/s: counts "
         "drawn, CPU time of one core at the batch size of `caloforge generate`. Made by "
         f"`python validation/zoo.py`, {max(run['provenance']['date'][:10] for run in runs)}, "

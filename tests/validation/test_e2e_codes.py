@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from validation import e2e_codes
@@ -121,6 +122,34 @@ class TestShapes:
         ]
         assert abs(sum(found[0]) / 20) < 0.02
         assert sum(found[1]) / 20 < -0.3
+
+    def test_errors_of_the_coefficient_are_its_scatter_over_repetitions(
+        self, rng: torch.Generator
+    ) -> None:
+        # 60 particles with one shower, 30 with two, which are nearer to each other.
+        particle = torch.cat((torch.arange(60), torch.arange(60, 90).repeat_interleave(2)))
+
+        def clouds(shift: float) -> tuple[torch.Tensor, torch.Tensor]:
+            centres = normal(90, 2, rng=rng)[particle]
+            x, y = (centres + 0.7 * normal(120, 2, rng=rng) for _ in range(2))
+            return x, y + shift
+
+        halves = np.random.default_rng(0)
+        ratios = {}
+        for shift in (0.0, 1.5):
+            true = np.std([e2e_codes.coefficient(*clouds(shift)) for _ in range(400)])
+            given = [
+                (
+                    e2e_codes.coefficient_error(x, y, particle.numpy(), halves),
+                    e2e_codes.scatter_if_equal(x, y, particle.numpy()),
+                )
+                for x, y in (clouds(shift) for _ in range(12))
+            ]
+            ratios[shift] = np.mean(given, axis=0) / true
+        assert ratios[1.5][0] == pytest.approx(1, abs=0.15)
+        assert ratios[0.0][1] == pytest.approx(1, abs=0.15)
+        # Of equal clouds, halves scatter by the root of 3 more than all: as documented.
+        assert ratios[0.0][0] == pytest.approx(math.sqrt(3), abs=0.25)
 
     def test_moments_of_an_exponential_law(self, rng: torch.Generator) -> None:
         uniform = torch.rand(400_000, 1, generator=rng, dtype=torch.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,31 @@ def test_a_page_is_filled_between_its_marks_alone() -> None:
     assert new == page.replace("old\n", "\\1 new\ntwo\n")
     with pytest.raises(SystemExit, match="found 0 places between marks 'z'"):
         filled(page, "z", [])
+
+
+def test_a_changed_tree_is_warned_of(tmp_path, capsys) -> None:
+    from result_files import warn_of_changes
+
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(("git", "-C", str(tmp_path), *who, *arguments), check=True)
+
+    warn_of_changes(tmp_path)  # no checkout at all
+    for name in ("src/a.py", "validation/b.py", "docs/c.md"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("1\n")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    (tmp_path / "docs" / "c.md").write_text("2\n")
+    warn_of_changes(tmp_path)
+    assert "warning" not in capsys.readouterr().out
+    (tmp_path / "src" / "a.py").write_text("2\n")
+    warn_of_changes(tmp_path)
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if "warning" in text]
+    assert "found 1 changed file(s) in src/ and validation/, e.g. src/a.py" in line
+    assert "+changes" in line
+    assert "git worktree add" in line
 
 
 def test_a_result_is_there_whole_or_not_at_all(tmp_path) -> None:

@@ -159,6 +159,41 @@ def test_a_run_belongs_to_one_command_and_is_given_back(zoo, tmp_path) -> None:
         assert ours
 
 
+def test_a_claim_is_whole_as_soon_as_it_is_there(zoo, tmp_path, monkeypatch) -> None:
+    """Two commands at once: the other one takes the run just before the name is linked."""
+    path = tmp_path / "a.claim"
+    linked = []
+
+    def link(source, target) -> None:
+        assert Path(source).read_text() == str(os.getpid())
+        monkeypatch.undo()
+        with zoo.claimed(path) as other:
+            linked.append(other)
+            os.link(source, target)  # fails: the name is there
+
+    monkeypatch.setattr(zoo.os, "link", link)
+    with zoo.claimed(path) as ours:
+        assert not ours
+        assert linked == [True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stale_claim_that_another_command_renews_stays(zoo, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a.claim"
+    path.write_text("999999999")
+    rename = Path.rename
+
+    def slow(self, target):
+        self.write_text(str(os.getpid()))  # the other command was faster
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", slow)
+    with zoo.claimed(path) as ours:
+        assert not ours
+    assert path.read_text() == str(os.getpid())
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("detector", ["zn", "zp"])
 def test_tables_of_the_docs_are_those_of_the_results(detector) -> None:
     import zoo_tables
