@@ -59,6 +59,8 @@ def test_settings_change_values_of_every_type() -> None:
         ("seed=-1", "found seed = -1, expected a whole number of 0 or more"),
         ("steps", "--set: found 'steps', expected table.key=value"),
         ("seed.x=1", "'seed.x' does not name a setting"),
+        ("model.condition_weight=nan", "condition_weight: found nan, expected a finite number"),
+        ("model.condition_weight='a'", "condition_weight: found 'a', expected a number"),
         ("data=1", "'data' is not a table; write [data]"),
     ],
 )

@@ -133,6 +133,46 @@ def new_folder(path: str | Path, *, force: bool) -> Path:
     return folder
 
 
+@contextmanager
+def filled_folder(path: str | Path, *, force: bool) -> Iterator[Path]:
+    """Create a folder for results, as `new_folder`, which goes again if nothing came of it.
+
+    After an exception inside the ``with`` block, the folder and those of its parents that were
+    created here are removed, if they are empty: refused input leaves nothing behind.
+
+    Arguments:
+        path: Folder to be filled.
+        force: Whether a folder with files in it may be used.
+
+    Yields:
+        The folder, existing and writable.
+
+    Raises:
+        OutputError: As `new_folder`.
+
+    Example:
+        >>> import tempfile
+        >>> place = Path(tempfile.mkdtemp())
+        >>> try:
+        ...     with filled_folder(place / "runs" / "first", force=False):
+        ...         raise ValueError("bad showers")
+        ... except ValueError:
+        ...     print(list(place.iterdir()))
+        []
+    """
+    place = Path(path)
+    created = [folder for folder in (place, *place.parents) if not folder.exists()]
+    try:
+        yield new_folder(place, force=force)
+    except BaseException:
+        for folder in created:
+            try:
+                folder.rmdir()
+            except OSError:  # not empty, or gone
+                break
+        raise
+
+
 def locked_file(path: Path) -> int:
     """Open or create a file that no other run has open; return its descriptor.
 

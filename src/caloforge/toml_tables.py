@@ -80,7 +80,8 @@ def as_number(value: Any, *, where: str) -> float:  # noqa: ANN401
     """
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value):
-        msg = f"{where}: found {value!r}, expected a number"
+        what = "a finite number" if is_number else "a number"
+        msg = f"{where}: found {value!r}, expected {what}"
         raise ConfigError(msg)
     return float(value)
 

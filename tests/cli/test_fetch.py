@@ -163,3 +163,13 @@ def test_a_length_that_is_no_number_is_not_known(site, tmp_path, monkeypatch, le
     monkeypatch.setattr(Quiet, "do_GET", answer)
     result = fetch("-o", str(tmp_path / "out"), "--mirror", address)
     assert result.exit_code == 0, result.output
+
+
+def test_another_data_set_is_one_line(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["fetch", "mnits"])
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "Error: fetch: found no data set 'mnits', expected mnist; did you mean 'mnist'?\n"
+    )
+    assert not list(tmp_path.iterdir())

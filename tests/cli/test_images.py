@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from tests.images import idx, pictures
+from tests.images import idx, image_sample, pictures, small_geometry
 
 from caloforge.cli import main
+from caloforge.data import ShowerWriter
 from caloforge.data.images import no_particles
 from caloforge.data.splits.balance import BalanceRow, balance_lines
 
@@ -83,3 +84,74 @@ def test_cells_above_the_maximum_are_refused(tmp_path) -> None:
     result = run("convert", path, "--geometry", "mnist", "-o", output, "--skip-bad")
     assert result.exit_code == 0, result.output
     assert "skipped: 1 unusable image, 20 % (cells above 255 1)" in result.stdout
+
+
+def test_convert_without_labels_says_what_to_do(tmp_path) -> None:
+    images = tmp_path / "some-images-idx3-ubyte"
+    images.write_bytes(idx(pictures(12, 28, 28)))
+    result = run("convert", images, "-o", tmp_path / "plain.h5")
+    assert result.exit_code == 0, result.output
+    (line,) = result.stderr.strip().splitlines()
+    assert "found no labels" in line
+    assert "name their file after it, or train with data.conditions = []" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("train", "zn-vae"),
+            (
+                "digits.h5: found images, expected showers of particles for data.conditions "
+                "log_energy, impact, cell_offset, edges, slope, kind; data.centre_on_impact; "
+                "data.split_by 'particle'; take a run file of images, e.g. mnist-vae"
+            ),
+        ),
+        (
+            ("train", "zn-e2e-sae", "--set", "data.split_by=shower"),
+            "slope, kind; data.centre_on_impact; take a run file of images, e.g. mnist-e2e-sae",
+        ),
+        (("train", "zn-swae"), "take a run file of images, e.g. mnist-vae"),
+    ],
+)
+def test_a_run_of_particles_says_that_the_file_holds_images(
+    digits, words, message, tmp_path
+) -> None:
+    result = run(*words, "--set", f"data.train={digits[0]}", "-o", tmp_path / "runs" / "x")
+    assert result.exit_code == 2
+    (line,) = result.stderr.strip().splitlines()
+    assert message in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_other_images_are_led_to_the_page(tmp_path) -> None:
+    with ShowerWriter(tmp_path / "s.h5", small_geometry(), provenance={}) as writer:
+        sample = image_sample()
+        writer.append(sample.particles, sample.showers)
+    result = run("train", "zn-vae", "--data", tmp_path / "s.h5", "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "data.conditions = ['label'], see docs/images.md" in result.stderr
+
+
+def test_refused_input_leaves_no_folder(digits, tmp_path) -> None:
+    """Showers for a run of digits, files that do not fit, and what is no bundle."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("none of ours")
+    out = tmp_path / "some" / "out"
+    for words in (
+        ("train", "mnist-vae", "--set", "data.train=zn-train"),
+        ("evaluate", digits[0], "zn-test"),
+        ("evaluate", digits[0], notes),
+        ("explain", tmp_path, digits[0]),
+    ):
+        result = run(*words, "-o", out)
+        assert result.exit_code == 2, words
+        assert len(result.stderr.strip().splitlines()) == 1, words
+        assert not out.parent.exists(), words
+    result = run("validate", notes, "--report", out)
+    assert result.exit_code == 2
+    assert not out.parent.exists()
+    # A folder that was there stays.
+    out.mkdir(parents=True)
+    assert run("explain", tmp_path, digits[0], "-o", out).exit_code == 2
+    assert out.is_dir()

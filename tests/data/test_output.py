@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from caloforge.errors import OutputError
-from caloforge.output import SafeFile, check_new, new_file, new_folder
+from caloforge.output import SafeFile, check_new, filled_folder, new_file, new_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -121,6 +121,30 @@ def test_folder_with_files_needs_force(tmp_path):
         new_folder(folder, force=False)
     new_folder(folder, force=True)
     assert names(folder) == ["older"]
+
+
+def test_a_folder_that_was_not_filled_goes_again(tmp_path):
+    def stop(folder, *files):
+        with filled_folder(folder, force=False) as made:
+            for name in files:
+                (made / name).write_text("")
+            raise KeyboardInterrupt
+
+    def fail(folder, *files):
+        with pytest.raises(KeyboardInterrupt):
+            stop(folder, *files)
+
+    fail(tmp_path / "a" / "b")
+    assert names(tmp_path) == []
+    fail(tmp_path / "a" / "b", "kept")
+    assert names(tmp_path / "a" / "b") == ["kept"]
+    fail(tmp_path / "a" / "c")  # "a" was there
+    assert names(tmp_path / "a") == ["b"]
+    (tmp_path / "mine").mkdir()
+    fail(tmp_path / "mine")
+    with filled_folder(tmp_path / "empty", force=False):
+        pass
+    assert names(tmp_path) == ["a", "empty", "mine"]
 
 
 def test_full_disk_is_one_line_and_leaves_nothing(tmp_path):

@@ -105,7 +105,7 @@ def test_a_number_is_one_energy():
         ({"law": "power", **RANGE, "index": "2"}, "index: found '2', expected a number"),
         ({"law": "uniform", "low_gev": True, "high_gev": 2}, "found True, expected a number"),
         ({"law": "uniform", "low_gev": 5, "high_gev": 5}, "5 and 5, expected 0 < low_gev < h"),
-        ({"law": "fixed", "gev": float("nan")}, "gev: found nan, expected a number"),
+        ({"law": "fixed", "gev": float("nan")}, "gev: found nan, expected a finite number"),
         (-1, "g energy gev: found -1, expected more than 0"),
         ({"law": "list", "gev": []}, r"found \[\], expected energies above 0"),
         ({"law": "list", "gev": 3}, "gev: found 3, expected a list"),

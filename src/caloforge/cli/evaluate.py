@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -93,7 +94,7 @@ def evaluate(
         raise click.BadParameter(msg, param_hint=option)
     # Imported here so that `caloforge --help` does not wait for scientific libraries.
     from caloforge.generation import RangeWarning
-    from caloforge.output import new_folder
+    from caloforge.output import filled_folder
     from caloforge.report import evaluate_files, print_comparison, write_report
     from caloforge.report.history import read_history
     from caloforge.report.progress import progress_bar
@@ -101,9 +102,9 @@ def evaluate(
 
     if history is not None:
         read_history(history)  # refuse a wrong file before the work
-    if output is not None:
-        new_folder(output, force=force)
+    place = nullcontext() if output is None else filled_folder(output, force=force)
     with (
+        place,
         warning_lines({RangeWarning: "Warning", BundleNote: "Note"}),
         progress_bar() as say,
     ):

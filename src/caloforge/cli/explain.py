@@ -62,12 +62,12 @@ def explain(
     from rich.progress import Progress
 
     from caloforge.explain import explain_file, write_explanation
-    from caloforge.output import new_folder
+    from caloforge.output import filled_folder
     from caloforge.training.bundle_names import BundleNote
 
-    new_folder(output, force=force)
     console = Console(stderr=True)
     with (
+        filled_folder(output, force=force),
         warning_lines({BundleNote: "Note"}),
         Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
     ):

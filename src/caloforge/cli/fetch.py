@@ -8,9 +8,11 @@ import click
 
 from caloforge.cli.options import force_option
 
+_SETS = ("mnist",)
+
 
 @click.command()
-@click.argument("name", type=click.Choice(("mnist",)))
+@click.argument("name")
 @click.option(
     "-o",
     "--output",
@@ -41,9 +43,13 @@ def fetch(name: str, output: Path, mirrors: tuple[str, ...], force: bool) -> Non
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
+    from caloforge.errors import ConfigError, did_you_mean
     from caloforge.formats.images.fetching import MIRRORS, fetch_mnist
 
-    assert name == "mnist"
+    if name not in _SETS:
+        hint = did_you_mean(name, _SETS)
+        msg = f"fetch: found no data set '{name}', expected {' or '.join(_SETS)}; {hint}"
+        raise ConfigError(msg)
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
     with Progress(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -68,11 +69,10 @@ def validate(
     from caloforge.inspection import inspect_files
     from caloforge.inspection.page import write_inspection
     from caloforge.inspection.table import lines
-    from caloforge.output import new_folder
+    from caloforge.output import filled_folder
 
-    if report is not None:
-        new_folder(report, force=force)
-    with shower_progress() as progress:
+    place = nullcontext() if report is None else filled_folder(report, force=force)
+    with place, shower_progress() as progress:
         inspection = inspect_files(
             files,
             against=against,

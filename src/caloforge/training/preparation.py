@@ -19,6 +19,7 @@ from caloforge.data.splits.partition import partition
 from caloforge.data.splits.split_record import SplitRecord, split_record
 from caloforge.data.transforms import CellFrame
 from caloforge.nn import ShowerSpec
+from caloforge.training.image_runs import check_images
 from caloforge.training.origin import origin
 from caloforge.training.start import mean_shower
 from caloforge.training.streaming import streamed_sides
@@ -68,6 +69,7 @@ def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
     path = resolve(run.data.train)
     plan, selection = run.data.split_plan, run.data.selection
     with ShowerFile(path) as file:
+        check_images(run, file)
         split = partition(file, plan, selection)
         record = split_record(file, plan, selection, split)
         n_bytes = sum(map(len, split)) * stored(path).row_bytes

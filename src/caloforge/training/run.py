@@ -8,7 +8,7 @@ import logging
 import os
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from rich.console import Console
 from caloforge.config import RunConfig, load_run
 from caloforge.data.feeding.stream import StreamedShowers
 from caloforge.errors import ConfigError
-from caloforge.output import new_file, new_folder
+from caloforge.output import filled_folder, new_file
 from caloforge.training.bundle import Bundle, build_model, write_bundle
 from caloforge.training.callbacks import ProgressLine, RoundKeeper
 from caloforge.training.checkpoint import SafeCheckpointIO, read_checkpoint
@@ -78,19 +78,21 @@ def train(
     console = console or Console(stderr=True)
     # With several devices every process comes through here; the first one writes.
     leads = all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "NODE_RANK"))
-    folder = new_folder(output, force=force) if leads and not resume else Path(output)
+    begins = leads and not resume
+    place = filled_folder(output, force=force) if begins else nullcontext(Path(output))
+    with place as folder:
+        if resume:
+            _check_same(run, folder)
+        if run.train.threads > 0:
+            torch.set_num_threads(run.train.threads)
+        prepared = prepare(run, loading=_loading(folder) if resume else "")
+        torch.manual_seed(run.seed)
+        model = build_model(run, prepared.spec)
+        if resume:
+            _check_data(prepared.data, folder)
+        elif leads:
+            _write_start(folder, run, prepared)
     checkpoint = folder / "checkpoint" / "last.ckpt"
-    if resume:
-        _check_same(run, folder)
-    if run.train.threads > 0:
-        torch.set_num_threads(run.train.threads)
-    prepared = prepare(run, loading=_loading(folder) if resume else "")
-    torch.manual_seed(run.seed)
-    model = build_model(run, prepared.spec)
-    if resume:
-        _check_data(prepared.data, folder)
-    elif leads:
-        _write_start(folder, run, prepared)
     if leads:
         _report(console, run, prepared)
 

@@ -44,7 +44,10 @@ class _Source:
         told = "particle: none, constant columns; each image is an incident of its own"
         if self.labels is not None:
             return (told,)
-        return told, f"{WARNING}{self.images.path}: found no labels, none are written"
+        return told, (
+            f"{WARNING}{self.images.path}: found no labels, none are written; name their file "
+            "after it, or train with data.conditions = []"
+        )
 
     @property
     def provenance(self) -> Mapping[str, Any]:
