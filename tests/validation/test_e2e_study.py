@@ -95,3 +95,27 @@ def test_a_bundle_of_other_settings_is_trained_again(study, tmp_path, monkeypatc
         assert study.trained("one", bundle)
     torch.set_num_threads(threads)
     assert given[0]["oversample_kinds"] == 0.5
+
+
+def test_tables_of_the_docs_are_those_of_the_results(study, tmp_path, monkeypatch) -> None:
+    """But of whole trainings, which come from another study."""
+    import e2e_drawing
+
+    for figure in ("condition_weight", "stability", "truncation", "noise", "clouds"):
+        monkeypatch.setattr(e2e_drawing, figure, lambda *_: None)
+    (tmp_path / "tables").mkdir()
+    e2e_drawing.draw(study.RESULTS, tmp_path, tmp_path / "no-zoo")
+    made = {path.name: path.read_text() for path in (tmp_path / "tables").iterdir()}
+    assert len(made) >= 7
+    docs = VALIDATION.parent / "docs" / "tables"
+    for name, text in made.items():
+        assert (docs / name).read_text() == text, name
+    for name in ("sinkhorn", "condition", "latent", "tries"):
+        assert "about 0.14, comes on top of its error" in made[f"e2e-{name}.md"]
+
+
+def test_the_scatter_of_a_difference_is_that_of_two_runs(study) -> None:
+    from e2e_drawing import seed_scatter
+
+    runs = {f"e2e-{k}": {"figures": {"score": {"value": float(k)}}} for k in range(3)}
+    assert seed_scatter(runs) == pytest.approx(2**0.5)
