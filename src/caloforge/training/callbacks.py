@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from caloforge.errors import TrainingError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -80,9 +82,19 @@ class RoundKeeper(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where a checkpoint stopped."""
+        """Take up where a checkpoint stopped.
+
+        Raises:
+            TrainingError: If it has no weights to keep.
+        """
         for name, value in state_dict.items():
             setattr(self, name, value)
+        if not self.best_weights:  # a run of an older version, which did not stop at that
+            msg = (
+                f"{self.checkpoint}: found no round of a finite validation score, expected "
+                "one; train anew with a smaller train.learning_rate"
+            )
+            raise TrainingError(msg)
 
 
 class ProgressLine(Callback):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning import LightningModule
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
@@ -24,7 +26,7 @@ from caloforge.training.mixed_precision import mix_precision, without_autocast
 from caloforge.training.validation import ValidationSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from caloforge.types import CellLaw, ShowerBatch, TrainableGenerator
 
 _CURE = "try a smaller train.learning_rate, train.clip = 20, or train.precision = '32-true'"
+# What torch says of counts to be drawn around what is no number.
+_NO_COUNT = "invalid Poisson rate"
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -191,26 +195,15 @@ class PhaseTraining(LightningModule):
         for phase, optimizer in zip(self.generator.phases(), optimizers, strict=True):
             if len(optimizers) > 1:
                 self.toggle_optimizer(optimizer)
-            try:
-                with shared_batch(), without_autocast(self.device):
-                    objective = phase.objective(batch, rng)
-                    stop = not finite(objective.total)
-            except (ConfigError, DataFormatError) as error:
-                # A loss that meets numbers out of all range: the run diverges.
-                msg = f"step {step}: phase '{phase.name}': {error}; {_CURE}"
-                raise TrainingError(msg) from error
+            diverging = _diverging(f"step {step}: phase '{phase.name}'")
+            with diverging, shared_batch(), without_autocast(self.device):
+                objective = phase.objective(batch, rng)
+                stop = not finite(objective.total)
             if stop:
                 raise TrainingError(_not_finite(phase.name, step, objective.terms))
             self.manual_backward(objective.total / accumulate)
             if closes:
-                if self.config.clip > 0:
-                    self.clip_gradients(
-                        optimizer,
-                        gradient_clip_val=self.config.clip,
-                        gradient_clip_algorithm="norm",
-                    )
-                optimizer.step()
-                optimizer.zero_grad()
+                self._move(phase.name, optimizer)
             if len(optimizers) > 1:
                 self.untoggle_optimizer(optimizer)
             for name, value in objective.terms.items():
@@ -222,6 +215,27 @@ class PhaseTraining(LightningModule):
                 scheduler.step()
             self.get_buffer("steps_done").add_(1)
             self._average()
+
+    def _move(self, phase: str, optimizer: Any) -> None:  # noqa: ANN401 - Lightning's
+        """Go one step down the gradient, clipped."""
+        norm = None
+        if self.config.clip > 0:
+            groups = optimizer.param_groups
+            parameters = [p for group in groups for p in group["params"]]
+            norm = clip_grad_norm_(parameters, self.config.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        # After the step, as to look at the norm waits for the device. Gradients of 16-mixed
+        # overflow now and then by design: their step is left out, and their scale made smaller.
+        if norm is None or self.config.precision == "16-mixed":
+            return
+        with shared_batch():
+            if not finite(norm):
+                msg = (
+                    f"step {self.step()}: found a gradient of phase '{phase}' of norm "
+                    f"{float(norm):.3g}, expected a finite one; {_CURE}"
+                )
+                raise TrainingError(msg)
 
     def _average(self) -> None:
         """Move the running mean of the weights towards them; buffers are copied."""
@@ -245,8 +259,11 @@ class PhaseTraining(LightningModule):
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
         """Generate showers for validation particles and sum their channels."""
-        with without_autocast(self.device):
+        with _diverging(self._validating()), without_autocast(self.device):
             self._validate(batch, batch_idx)
+
+    def _validating(self) -> str:
+        return f"validation after {self.step()} steps"
 
     def _validate(self, batch: ValidationBatch, batch_idx: int) -> None:
         model = cast("TrainableGenerator", self.best_candidate)
@@ -266,6 +283,7 @@ class PhaseTraining(LightningModule):
         for _ in range(self.config.validation_repeats):
             noise = torch.randn(n, model.noise_dim, generator=rng, device=self.device)
             cells = model.sample(showers.conditions, noise).float()
+            self._check(cells.sum(), "a sum of generated showers")
             sums.append(self._drawn_channels(batch, cells, model.cell_law, rng))
         self._channel_sums.append(torch.stack(sums))
 
@@ -289,6 +307,8 @@ class PhaseTraining(LightningModule):
         reference = self.validation_data.reference_sums.to(generated)
         distances = torch.stack([wasserstein_1d(reference, one) for one in generated])
         score = energy_score(reference, generated.transpose(0, 1))
+        self._check(score, "a score of channel sums")
+        self._check(distances.mean(), "a W1 of channel sums")
         self.log("validation/score", score, sync_dist=False)
         self.log("validation/w1", distances.mean(), sync_dist=False)
         # A batch may lack a term: one shower is no cloud to be compared with a prior.
@@ -297,9 +317,31 @@ class PhaseTraining(LightningModule):
             values = [terms[name] for terms in self._objectives if name in terms]
             self.log(f"validation/{name}", sum(values) / len(values), sync_dist=False)
 
+    def _check(self, x: Tensor, what: str) -> None:
+        """Stop all processes if a validation gave what is no number."""
+        with shared_batch():
+            if not finite(x):
+                msg = (
+                    f"{self._validating()}: found {what} of {float(x)}, expected a finite one; "
+                    f"{_CURE}"
+                )
+                raise TrainingError(msg)
+
     @staticmethod
     def _as_list(one_or_many: Any) -> list[Any]:  # noqa: ANN401 - Lightning gives either
         return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
+
+
+@contextmanager
+def _diverging(where: str) -> Iterator[None]:
+    """Say of a loss that meets numbers out of all range that the run diverges."""
+    try:
+        yield
+    except (ConfigError, DataFormatError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and _NO_COUNT not in str(error):
+            raise
+        msg = f"{where}: {error}; {_CURE}"
+        raise TrainingError(msg) from error
 
 
 def _mixed(seed: int, step: int) -> int:
