@@ -128,21 +128,20 @@ class FarLightFit:
     def light(self) -> FarLight:
         """Return what was measured: of all kinds where a kind has no cell in a bin."""
         none = np.zeros((2, len(_FAR_BINS)))
-        of_all = _ratio(*self._sums.get(0, none), of_none=none[0])
-        rates = {pdg: _ratio(*sums, of_none=of_all) for pdg, sums in self._sums.items()}
+        of_all = _ratio(self._sums.get(0, none), none[0])
+        rates = {pdg: _ratio(sums, of_all) for pdg, sums in self._sums.items()}
         per_gev = {
             pdg: tuple(of_kind.tolist()) for pdg, of_kind in ({0: of_all} | rates).items()
         }
         return FarLight(_FAR_BINS, per_gev)
 
 
-def _ratio(
-    cells: NDArray[np.float64], exposure: NDArray[np.float64], of_none: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    ratio: NDArray[np.float64] = np.divide(
-        cells, exposure, out=of_none.copy(), where=exposure > 0
+def _ratio(sums: NDArray[np.float64], of_none: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Light over exposure, ``(2, bin) -> (bin,)``; ``of_none`` where there was no exposure."""
+    cells, exposure = sums
+    return np.asarray(
+        np.divide(cells, exposure, out=of_none.copy(), where=exposure > 0), dtype=np.float64
     )
-    return ratio
 
 
 class FarRegion:
