@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from image_checks import FEWEST_FACES, check_images
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -23,19 +25,24 @@ def digit_files(source: Path, work: Path) -> dict[str, Path]:
     """
     from caloforge.formats.conversion import convert
     from caloforge.formats.images.idx_file import IdxFile
+    from caloforge.output import filled_folder
 
-    work.mkdir(parents=True, exist_ok=True)
-    found = {}
-    for name, prefix in SETS.items():
-        found[name] = work / f"mnist-{name}.h5"
-        inputs = [one_of(source, f"{prefix}-{what}") for what in ("images", "labels")]
+    found = {name: work / f"mnist-{name}.h5" for name in SETS}
+    inputs = {
+        name: [one_of(source, f"{prefix}-{what}") for what in ("images", "labels")]
+        for name, prefix in SETS.items()
+    }
+    for name, paths in inputs.items():
+        check_images(paths, "mnist")
         if found[name].exists():
             table = made_of(found[name]).get("source", {})
             sums = [one.get("sha256") for one in table.get("unpacked", ())]
-            same = sums == [IdxFile.surveyed(path).sha256 for path in inputs]
+            same = sums == [IdxFile.surveyed(path).sha256 for path in paths]
             refuse_others(found[name], source, same=same)
-        else:
-            convert(inputs, found[name])
+    with filled_folder(work, force=True):
+        for name, paths in inputs.items():
+            if not found[name].exists():
+                convert(paths, found[name])
     return found
 
 
@@ -50,7 +57,10 @@ def one_of(source: Path, start: str) -> Path:
 
     paths = sorted(source.glob(f"{start}*"))
     if not paths:
-        msg = f"{source}: found no file {start}-idx*, expected MNIST's four idx files"
+        msg = (
+            f"{source}: found no file {start}-idx*, expected MNIST's four idx files; get them "
+            "with caloforge fetch mnist"
+        )
         raise SystemExit(msg)
     good, failures = {}, []
     for path in paths:
@@ -127,10 +137,12 @@ def face_files(source: Path, work: Path) -> dict[str, Path]:
     from caloforge.data.files.shower_file import ShowerFile
     from caloforge.formats.conversion import convert
     from caloforge.formats.fingerprints import Fingerprints
+    from caloforge.output import filled_folder
 
     if not source.is_dir():
-        msg = f"{source}: found no folder, expected one of pictures"
+        msg = f"{source}: found no folder, expected one of pictures; check the path"
         raise SystemExit(msg)
+    check_images([source], "faces-64", least=FEWEST_FACES)
     found = {name: work / f"faces-{name}.h5" for name in SETS}
     with Fingerprints([source]) as prints:
         sha256 = prints.tables()[0]["sha256"]
@@ -143,9 +155,9 @@ def face_files(source: Path, work: Path) -> dict[str, Path]:
             refuse_others(path, source, same=made_of(path).get("sha256") == sha256)
     if all(path.exists() for path in found.values()):
         return found
-    work.mkdir(parents=True, exist_ok=True)
-    if not every.exists():
-        convert([source], every)
+    with filled_folder(work, force=True):
+        if not every.exists():
+            convert([source], every)
     with ShowerFile(every) as file:
         n = len(file)
         held_out = np.zeros(n, dtype=bool)

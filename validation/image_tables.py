@@ -23,6 +23,7 @@ HEADS = (
     "training [core-min]",
     "images/s",
 )
+MANY = 10_000
 _READ = " Read as wanted: share of images in which the network reads the label asked for."
 
 
@@ -70,7 +71,8 @@ def write_table(
             f"FID: {some['n']:,} images against {some['n']:,} {of}, features: "
             f"{some['features']}; mean over seeds ± bootstrap error ± spread over seeds. \\* "
             "Published, of another feature network and other sizes: the order may be compared, "
-            "the figures may not. Original data: as many images that models learn from. "
+            f"the figures may not. {_few(some['n'])}"
+            "Original data: as many images that models learn from. "
             "Spread: of features within a label, against that of the images compared with."
             f"{_READ if has_labels else ''}{loss} Times on one core of {machine}. {steps}"
             f"Made by `{command}`, {date}, commit {', '.join(commits)}."
@@ -78,6 +80,16 @@ def write_table(
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n".join(lines) + "\n")
+
+
+def _few(n: int) -> str:
+    """What few images do to the FID, in words."""
+    if n >= MANY:
+        return ""
+    return (
+        f"Of {n:,} images FID comes out larger than of more: the published column, of other "
+        "numbers of images, is no scale for these rows. "
+    )
 
 
 def _row(label: str, published: float | None, runs: list[dict], *, labels: bool) -> list[str]:

@@ -22,8 +22,11 @@ What is there is not made again if it is of the same settings and images.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from caloforge.errors import CaloforgeError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -101,6 +104,7 @@ def work_of(options: argparse.Namespace) -> Path:
 
 def mnist(options: argparse.Namespace) -> None:
     """The table of digits, and its pictures."""
+    from image_checks import check_options
     from image_pictures import draw_classes, draw_interpolations
     from image_samples import are_mnist, checksums, digit_files
     from image_study import Study
@@ -109,6 +113,7 @@ def mnist(options: argparse.Namespace) -> None:
     from caloforge.data import read_showers
     from caloforge.metrics.multivariate.feature_networks import network_of
 
+    check_options(options, MNIST)
     work = work_of(options)
     places = Places.inside(work, options) if options.steps else Places.committed()
     if not options.table:
@@ -144,6 +149,7 @@ def mnist(options: argparse.Namespace) -> None:
 
 def celeba(options: argparse.Namespace) -> None:
     """The table of faces, from the user's pictures and with the user's network."""
+    from image_checks import check_network, check_options
     from image_pictures import draw_faces
     from image_samples import checksums, face_files
     from image_study import Study
@@ -152,6 +158,8 @@ def celeba(options: argparse.Namespace) -> None:
     from caloforge.data import read_showers
     from caloforge.metrics.multivariate.onnx_features import onnx_features
 
+    check_options(options, CELEBA)
+    check_network(options.network, "faces-64")
     work = work_of(options)
     files = face_files(options.folder, options.work)
     test = read_showers(files["test"])
@@ -165,7 +173,6 @@ def celeba(options: argparse.Namespace) -> None:
         results=work / "results",
         images=checksums(files),
     )
-    study.features(test.showers[:2])  # a network that does not fit is refused before hours pass
     measure(study, CELEBA, options)
     names = {name: CELEBA[name][0] for name in options.only or CELEBA if name != ORIGINAL}
     draw_faces(study, names, SEEDS[0], work / "faces.png")
@@ -175,7 +182,7 @@ def celeba(options: argparse.Namespace) -> None:
 
 
 def measure(study, rows: dict, options: argparse.Namespace) -> None:
-    """Run what has no JSON yet."""
+    """Run what has no JSON yet; the original data are always measured, for the floor."""
     import torch
     from image_study import finished, measure_original, measure_run
     from result_files import warn_of_changes, write_json
@@ -186,7 +193,7 @@ def measure(study, rows: dict, options: argparse.Namespace) -> None:
     steps = options.steps
     settings = (f"train.steps={steps}", f"train.validate_every={steps}") if steps else ()
     for seed in range(options.seeds):
-        for name in options.only or rows:
+        for name in dict.fromkeys((*(options.only or rows), ORIGINAL)):
             path = study.result(name, seed)
             if finished(study, name, seed, settings):
                 continue
@@ -199,7 +206,24 @@ def measure(study, rows: dict, options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Parse the command line and run."""
+    """Parse the command line and run; what is refused is one line, with exit code 2."""
+    options = parsed()
+    try:
+        (mnist if options.name == "mnist" else celeba)(options)
+    except CaloforgeError as error:
+        text, code = str(error), error.exit_code
+    except SystemExit as error:
+        if not isinstance(error.code, str):
+            raise
+        text, code = error.code, 2
+    else:
+        return
+    print(f"Error: {' '.join(text.split())}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     tables = parser.add_subparsers(dest="name", required=True)
     for name, what, n_seeds, work in (
@@ -219,7 +243,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.folder is None and not getattr(options, "table", False):
         parser.error("found no folder of images, expected its path")
-    (mnist if options.name == "mnist" else celeba)(options)
+    return options
 
 
 if __name__ == "__main__":

@@ -90,6 +90,16 @@ def call(monkeypatch, *arguments: object) -> None:
     images.main()
 
 
+def refused(monkeypatch, capsys, *arguments: object) -> str:
+    """The one line that a command ends with, whose exit code is 2."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as found:
+        call(monkeypatch, *arguments)
+    assert found.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
 def test_images_of_wanted_labels_are_drawn_once() -> None:
     from image_study import like
 
@@ -200,8 +210,8 @@ def test_digits_from_idx_files_to_table_and_pictures(tmp_path, monkeypatch, caps
 
     # Other digits are not taken for these.
     write_idx(source, "t10k", 60, seed=3)
-    with pytest.raises(SystemExit, match=r"mnist-test.h5: was not made of what is in .*/idx"):
-        call(monkeypatch, "mnist", *arguments)
+    line = refused(monkeypatch, capsys, "mnist", *arguments)
+    assert f"mnist-test.h5: was not made of what is in {source}" in line
 
 
 def test_faces_from_pictures_and_a_network_of_the_user(tmp_path, monkeypatch) -> None:
@@ -222,7 +232,6 @@ def test_faces_from_pictures_and_a_network_of_the_user(tmp_path, monkeypatch) ->
         "--only",
         "faces-vae",
         "faces-e2e-sae",
-        "original data",
     )
     draw_faces(tmp_path / "others", 39)
     with pytest.raises(SystemExit, match=r"faces.h5: was not made of what is in .*others"):
@@ -235,6 +244,8 @@ def test_faces_from_pictures_and_a_network_of_the_user(tmp_path, monkeypatch) ->
     assert "| e2e SAE † | 1 |" in table
     assert "8 images against 8 held-out faces, features: 10 of sums.onnx" in table
     assert "read as wanted" not in table
+    assert "| original data | 1 |" in table  # whatever --only says: the footnote is of it
+    assert "Of 8 images FID comes out larger than of more: the published column" in table
     figures = {
         path.stem: json.loads(path.read_text())["fid"]["value"]
         for path in (work / "results").glob("*.json")
@@ -359,8 +370,61 @@ def test_no_folder_and_no_digits_are_told(tmp_path, monkeypatch, capsys) -> None
         call(monkeypatch, "mnist")
     assert found.value.code == 2
     assert "found no folder of images" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="found no file train-images-idx"):
-        call(monkeypatch, "mnist", tmp_path, "--work", tmp_path / "work")
+
+
+@pytest.fixture
+def nothing_there(tmp_path, monkeypatch) -> Path:
+    """An empty folder to work in, with a network, faces and digits beside it."""
+    draw_faces(tmp_path / "faces", 12)
+    write_onnx(tmp_path / "sums.onnx")
+    (tmp_path / "own.toml").write_text('[model]\nname = "vae"\n')
+    for prefix, folder in (("train", "idx"), ("t10k", "idx"), ("train", "half")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        write_idx(tmp_path / folder, prefix, 20, seed=1)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("celeba ../faces --network nothere.onnx", "nothere.onnx: found no such file"),
+        ("celeba ../faces --network ../own.toml", "own.toml: found no network that onnxrun"),
+        ("celeba ../faces --network ../sums.onnx --only faces-xae", "found 'faces-xae', expe"),
+        ("celeba ../faces --network ../sums.onnx --only vae", "did you mean 'faces-vae'?"),
+        ("celeba ../faces --network ../sums.onnx --seeds 0", "--seeds: found 0, expected 1"),
+        ("celeba ../faces --network ../sums.onnx --steps -3", "--steps: found -3, expected 0"),
+        ("celeba nofolder --network ../sums.onnx", "nofolder: found no folder, expected one"),
+        ("celeba ../half --network ../sums.onnx", "half: found images of 'mnist', expected th"),
+        ("celeba ../here --network ../sums.onnx", "here: "),
+        ("mnist nofolder", "nofolder: found no file train-images-idx*, expected MNIST's four"),
+        ("mnist ../half", "half: found no file t10k-images-idx*"),
+        ("mnist ../faces", "get them with caloforge fetch mnist"),
+        ("mnist ../idx --only zn-vae", "--only: found 'zn-vae', expected rows of the table; "),
+        ("mnist --table --steps 3", "found no results, expected one JSON a run"),
+    ],
+)
+def test_what_cannot_be_made_is_one_line_and_leaves_nothing(
+    words, message, nothing_there, monkeypatch, capsys
+) -> None:
+    assert message in refused(monkeypatch, capsys, *words.split())
+    assert not list((nothing_there / "here").iterdir())
+
+
+def test_too_few_faces_and_a_foreign_network_leave_nothing(
+    nothing_there, monkeypatch, capsys
+) -> None:
+    draw_faces(nothing_there / "few", 9)
+    words = ("celeba", "../few", "--network", "../sums.onnx")
+    assert "few: found 9 images, expected at least 10" in refused(monkeypatch, capsys, *words)
+    model = onnx.load(nothing_there / "sums.onnx")
+    model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 28
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 28
+    onnx.save(model, nothing_there / "sums.onnx")
+    words = ("celeba", "../faces", "--network", "../sums.onnx")
+    assert "sums.onnx: found " in refused(monkeypatch, capsys, *words)
+    assert not list((nothing_there / "here").iterdir())
 
 
 @pytest.mark.parametrize("name", ["faces-wae", "faces-bigwae"])
