@@ -145,3 +145,41 @@ def test_digits_of_the_page_on_images_are_those_of_the_results() -> None:
         mean = sum(run["fid"]["value"] for run in runs) / len(runs)
         assert f"{mean:.2g}" == f"{float(ours):.2g}"
         assert float(talk) == MNIST[f"mnist-{model}"][1]
+
+
+@pytest.mark.parametrize("name", ["vae", "wae", "swae", "cwae", "sae", "dcgan"])
+def test_pages_of_models_say_what_results_and_run_files_say(name: str) -> None:
+    """Else draw them anew: `python validation/model_pages.py`."""
+    from markdown_tables import filled
+    from model_pages import MARK, PAGES, SYSTEMS, gave
+
+    page = (PAGES / f"{name}.md").read_text()
+    assert filled(page, MARK, gave(SYSTEMS[name])) == page
+    assert "When to use it" in page
+
+
+def test_figures_of_the_page_are_rows_of_the_tables() -> None:
+    """Each cell of a model's page stands in the row of the same system of the whole table."""
+    from model_pages import SYSTEMS, gave
+
+    for systems in SYSTEMS.values():
+        heads, _, *rows = [cells(row) for row in gave(systems) if row.startswith("|")]
+        for row in rows:
+            detector, _, system = row[0].partition(": ")
+            whole = (ROOT / "docs" / "tables" / f"zoo-{detector.lower()}.md").read_text()
+            whole_heads, *lines = [cells(x) for x in whole.splitlines() if x.startswith("|")]
+            wanted = "floor: Geant4" if system == "floor" else system
+            (line,) = [x for x in lines if x[1] == wanted and x[0] != "published"][:1]
+            found = dict(zip(whole_heads, line, strict=True))
+            for head, cell in zip(heads[2:], row[2:], strict=True):
+                assert found[head] == cell, (row[0], head)
+            n = {"": "", "a single seed": "1"}.get(row[1], row[1].removesuffix(" seeds"))
+            assert found["seeds"] == n
+
+
+def test_settings_of_the_page_are_those_of_the_run_file() -> None:
+    from model_pages import seeds, settings
+
+    assert settings("zn-sae") == "10 codes, weight 30, noise on codes 0.5"
+    assert settings("zn-dcgan") == "10 noises, gradient penalty 10"
+    assert (seeds(1), seeds(3)) == ("a single seed", "3 seeds")
