@@ -88,12 +88,28 @@ def test_cells_above_the_maximum_are_refused(tmp_path) -> None:
 
 def test_convert_without_labels_says_what_to_do(tmp_path) -> None:
     images = tmp_path / "some-images-idx3-ubyte"
-    images.write_bytes(idx(pictures(12, 28, 28)))
+    images.write_bytes(idx(pictures(40, 28, 28)))
     result = run("convert", images, "-o", tmp_path / "plain.h5")
     assert result.exit_code == 0, result.output
     (line,) = result.stderr.strip().splitlines()
     assert "found no labels" in line
     assert "name their file after it, or train with data.conditions = []" in line
+    # Which goes, as docs/splits-and-conditions.md says.
+    few = ("--set", "train.steps=1", "--set", "train.batch_size=4")
+    words = (
+        "train",
+        "mnist-vae",
+        "--data",
+        tmp_path / "plain.h5",
+        "-o",
+        tmp_path / "free",
+        *few,
+    )
+    refused = run(*words)
+    assert refused.exit_code == 2
+    assert "feature 'label' needs a column 'label'" in refused.stderr
+    result = run(*words, "--set", "data.conditions=[]")
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(

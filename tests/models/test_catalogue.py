@@ -15,18 +15,12 @@ from caloforge.errors import ConfigError
 from caloforge.models import MODELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "bring-a-model.md"
-RUN = """
-[data]
-train = "zn-train"
-conditions = ["log_energy"]
-[model]
-name = "scored"
-hidden = [8]
-[train]
-steps = 3
-batch_size = 16
-validation_repeats = 2
-"""
+SHORT = (
+    "model.hidden=[8]",
+    "train.steps=3",
+    "train.batch_size=16",
+    "train.validation_repeats=2",
+)
 
 
 @pytest.fixture
@@ -53,12 +47,19 @@ def call(*arguments: str):
 
 def test_the_model_of_the_docs_goes_all_the_way(installed, tmp_path) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    run, model, made = tmp_path / "scored.toml", tmp_path / "model", tmp_path / "made.h5"
+    run.write_text(text)
+    short = [word for setting in SHORT for word in ("--set", setting)]
+    done = call("train", str(run), "-o", str(model), *short)
+    assert done.exit_code == 2
+    assert "unknown model 'scored'" in done.stderr
+    assert not model.exists()
     installed(code, "scored = their_model:ScoredConfig")
-    run, model, made = tmp_path / "run.toml", tmp_path / "model", tmp_path / "made.h5"
-    run.write_text(RUN)
     assert "generator trained on the energy score" in call("models").stdout
-    done = call("train", str(run), "-o", str(model))
+    done = call("train", str(run), "-o", str(model), *short)
     assert done.exit_code == 0, done.stderr
+    assert 'name = "scored"' in (model / "run.toml").read_text()
     done = call("generate", str(model), "zn-test", "-o", str(made))
     assert done.exit_code == 0, done.stderr
 
