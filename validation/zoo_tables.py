@@ -14,7 +14,7 @@ from markdown_tables import filled
 from result_files import results_in, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "zoo"
@@ -121,6 +121,12 @@ def rate(runs: Sequence[Run]) -> str:
     return f"{float(format(mean, '.2g')):,.0f}"
 
 
+def _most(measured: Iterable[object]) -> bool:
+    """Whether a figure is worth a column: half of the runs have it."""
+    found = [bool(one) for one in measured]
+    return 2 * sum(found) >= len(found)
+
+
 def speeds(runs: Sequence[Run]) -> list[str]:
     """Showers a second one at a time, 256 at a time, at best, and over full simulation."""
     kept = [run for run in runs if "showers_per_second" in run]
@@ -151,10 +157,10 @@ def table(
         training: Whether epochs and parameters are shown.
     """
     every = [run for runs in found.values() for run in runs]
-    columns = [c for c in columns if any(one_figure(run, c) for run in every)]
+    columns = [c for c in columns if _most(one_figure(run, c) for run in every)]
     head = ["", "system", "seeds", *(column.head for column in columns)]
     head += ["parameters", "epochs"] if training else []
-    timed = training and any("showers_per_second" in run for run in every)
+    timed = training and _most("showers_per_second" in run for run in every)
     head += ["training [core-min]", "showers/s of a core"]
     head += ["one at a time", "256", "best", "times faster"] if timed else []
     head += ["W in the talk", "MAE in the talk"] if beside else []
