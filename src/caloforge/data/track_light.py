@@ -14,7 +14,7 @@ show none of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +45,7 @@ FEWEST_PAIRS = 500
 _BOUNDS = ((1e-3, 0.0, 0.3), (20.0, 0.95, 5.0))
 
 
-@cache
+@lru_cache(maxsize=16)
 def steps(reach: float) -> tuple[NDArray[np.int64], Array]:
     """Return the steps of a wandering photon and their chances.
 

@@ -36,7 +36,7 @@ LAWS = ("poisson", *CLUSTERED)
 _GUIDE = 256
 
 # A shower of more hits is a fault of the model, and would fill the memory.
-_MOST_HITS = 1e8
+_MOST_HITS = 1e7
 
 
 class HitDrawing:
