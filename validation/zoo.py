@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
+import model_pages
 from bundle_speed import rates
 from result_files import same_run, warn_of_changes, write_json, write_text
 from zoo_tables import draw
@@ -349,6 +350,7 @@ def main() -> None:
                 write_json(path, result)
             print(job.label, result["core-seconds"], result["model"]["w1_ratio"], flush=True)
     draw()
+    model_pages.draw()
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def draw_frontier(found: Mapping[str, Any]) -> None:
         }
         for detector, runs in found.items()
     }
-    timed = {detector: runs for detector, runs in timed.items() if runs}
+    timed = {detector: runs for detector, runs in timed.items() if len(runs) > 1}
     if not timed:
         return
     figure = Figure(figsize=(11, 4.6 * len(timed)), layout="constrained")

@@ -118,6 +118,9 @@ def test_speed_and_fpd_are_shown_where_they_were_measured(zoo, tmp_path, monkeyp
     assert "| 9,900 | 1,200 | 46,000 | 57,000 | 23,000 |" in timed
     monkeypatch.setattr(zoo_picture, "FIGURES", tmp_path)
     zoo_picture.draw_frontier({"zn": zoo_tables.read("zn"), "zp": {}})
+    assert not (tmp_path / "zoo-frontier.png").exists()  # of one system it says nothing
+    (zoo.RESULTS / f"{old.label}.json").write_text(json.dumps(one | {"system": "VAE"}))
+    zoo_picture.draw_frontier({"zn": zoo_tables.read("zn"), "zp": {}})
     assert (tmp_path / "zoo-frontier.png").stat().st_size > 10_000
 
 
