@@ -76,9 +76,12 @@ ROWS = {
         CODED | {"shortcut": True, "steps": 1, "coupling": "transport"},
         noisy_encoder=True,
     ),
-    "flow-matching": Row("flow-matching", {}, networks=LEVELS),
+    "flow-matching": Row("flow-matching", {"steps": 4}, steps=600, networks=LEVELS),
     "flow-matching-rounded": Row(
-        "flow-matching", {"rounding": "dequantised"}, cells=ROUNDED, networks=LEVELS
+        "flow-matching",
+        {"rounding": "dequantised", "steps": 4},
+        cells=ROUNDED,
+        networks=LEVELS,
     ),
     "wae": Row("wae", CODED | {"condition_weight": 1.0, "prior_weight": 30.0}),
     "wae-h": Row("wae", CODED | {"prior": "sphere"}),

@@ -112,7 +112,9 @@ class PriorAutoencoder(Autoencoder):
         codes on the sphere go back to it.
         """
         codes = self._placed(self.encoder(self.cells.encoded(showers), conditions))
-        return codes if noise is None else self._placed(codes + self.code_noise * noise)
+        if noise is None or self.code_noise == 0:
+            return codes
+        return self._placed(codes + self.code_noise * noise)
 
     def _placed(self, codes: Tensor) -> Tensor:
         """Codes where the prior is."""
