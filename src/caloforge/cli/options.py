@@ -41,3 +41,17 @@ def output_option(help_text: str, *, required: bool = True) -> Callable[[Command
     return click.option(
         "-o", "--output", type=click.Path(path_type=Path), required=required, help=help_text
     )
+
+
+def run_options(command: Command) -> Command:
+    """Add ``--set`` and ``--data``: the arguments ``settings`` (a tuple) and ``data``."""
+    command = click.option(
+        "--data", metavar="FILE", help="Shower file to train on, instead of the run's."
+    )(command)
+    return click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="TABLE.KEY=VALUE",
+        help="Change a setting of the run file; may be repeated.",
+    )(command)

@@ -7,19 +7,12 @@ from pathlib import Path
 
 import click
 
-from caloforge.cli.options import force_option
+from caloforge.cli.options import force_option, run_options
 
 
 @click.command()
 @click.argument("run", metavar="RUN", required=False)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="TABLE.KEY=VALUE",
-    help="Change a setting of the run file; may be repeated.",
-)
-@click.option("--data", metavar="FILE", help="Shower file to train on, instead of the run's.")
+@run_options
 @click.option("--seed", type=click.IntRange(0), help="Seed, instead of the run's.")
 @click.option(
     "-o",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from caloforge.cli.options import run_options
+
 if TYPE_CHECKING:
     from caloforge.config import RunConfig
     from caloforge.tuning.space import Space
@@ -46,14 +48,7 @@ class Duration(click.ParamType[float]):
     help="Search a setting, or choices A,B,C; may be repeated.  [default: see --show]",
 )
 @click.option("--space", "space_file", metavar="FILE", help="TOML file with a table [tune].")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="TABLE.KEY=VALUE",
-    help="Change a setting of the run file; may be repeated.",
-)
-@click.option("--data", metavar="FILE", help="Shower file to train on, instead of the run's.")
+@run_options
 @click.option(
     "--seed", type=click.IntRange(0), help="Seed of the search, instead of the run's."
 )

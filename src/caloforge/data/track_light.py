@@ -88,7 +88,7 @@ class TrackLight:
 
         Excess pairs of photons at each distance are fitted by what tracks would make that lie
         as the mean shower does, so that photons stay where there is light (see
-        `wandered`). Each pair of showers counts as one photon of it.
+        `expected_pairs`). Each pair of showers counts as one photon of it.
 
         Arguments:
             frame: The model's frame of cells.

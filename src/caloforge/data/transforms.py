@@ -141,11 +141,11 @@ class CellFrame:
         """How single cells go from the model's frame to the detector's."""
         layout = self.geometry.layout
         if not self.centre_on_impact or not isinstance(layout, GridLayout):
-            return MovedCells(self.geometry.n_cells, None, None, None)
+            return MovedCells()
         shift, far = self._shift(particles, layout), None
         if self.far_light is not None:
             far = FarRegion(self.far_light, layout.cells, particles, shift)
-        return MovedCells(self.geometry.n_cells, layout.cells, shift, far)
+        return MovedCells(layout, shift, far)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,16 +153,14 @@ class MovedCells:
     """Where single cells of the model's frame lie in the detector, shower by shower.
 
     Attributes:
-        n_cells: Cells of the detector.
-        cells: Cells along x and y, if the frame is moved.
+        layout: The grid, if the frame is moved.
         shift: By how many cells it is moved along x and y, ``(n, 2)``.
         far: The cells that the model does not answer for, if there are any with light.
     """
 
-    n_cells: int
-    cells: tuple[int, int] | None
-    shift: NDArray[np.int64] | None
-    far: FarRegion | None
+    layout: GridLayout | None = None
+    shift: NDArray[np.int64] | None = None
+    far: FarRegion | None = None
 
     def to_detector(
         self, rows: NDArray[np.int64], cells: NDArray[np.int64]
@@ -176,12 +174,6 @@ class MovedCells:
         Returns:
             The detector's cells, and whether they are in the detector at all.
         """
-        if self.cells is None or self.shift is None:
+        if self.layout is None or self.shift is None:
             return cells, np.broadcast_to(np.True_, cells.shape)
-        nx, ny = self.cells
-        # Look-ups in small tables are faster than divisions.
-        i = np.repeat(np.arange(nx), ny)[cells] + self.shift[:, 0][rows]
-        j = np.tile(np.arange(ny), nx)[cells] + self.shift[:, 1][rows]
-        # Negative numbers become enormous ones: two comparisons do.
-        inside = (i.astype(np.uint64) < nx) & (j.astype(np.uint64) < ny)
-        return i * ny + j, inside
+        return self.layout.stepped(cells, *self.shift[rows].T)

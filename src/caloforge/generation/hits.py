@@ -106,9 +106,7 @@ class HitDrawing:
         rows = np.repeat(np.arange(len(showers)), n_near)
         shapes, within = picked(edges, rows, numbers[~of_far, 0])
         hits = Hits(rows, self._table.draw(shapes, within), self._sizes(numbers[~of_far, 1]))
-        if self._wandering is not None:
-            hits, shapes = hits.apart(), np.repeat(shapes, hits.sizes)
-            hits = self._wandered(hits, shapes, seed, showers)
+        hits = self._wandered(hits, shapes, seed, showers)
         cells, inside = moved.to_detector(hits.rows, hits.cells)
         hits = Hits(hits.rows, cells, hits.sizes).select(inside)
         if moved.far is not None and n_far.any():
@@ -149,6 +147,7 @@ class HitDrawing:
         """Let the counts of tracks wander, each in the light of its shape."""
         if self._wandering is None:
             return hits
+        hits, shapes = hits.apart(), np.repeat(shapes, hits.sizes)
         counts = np.bincount(hits.rows, minlength=len(showers))
         numbers = keyed.sequences(seed, showers, counts, 2, keyed.TRACKS)
         light, first = self._shapes.ravel(), shapes * self.n_cells

@@ -24,17 +24,14 @@ class Wandering:
 
     Arguments:
         law: The law ``"tracks"``.
-        cells: Cells along x and y.
+        layout: The grid.
     """
 
-    def __init__(self, law: CellLaw, cells: tuple[int, int]) -> None:
+    def __init__(self, law: CellLaw, layout: GridLayout) -> None:
         table, chances = steps(law.reach)
-        self._chance, self._cells = law.wander, cells
-        # With unequal borders around the grid a step is one addition.
+        self._chance, self._layout = law.wander, layout
         self._dx, self._dy = table.T
         self._edges = np.cumsum(chances)[:-1]
-        self._x = np.repeat(np.arange(cells[0]), cells[1])
-        self._y = np.tile(np.arange(cells[1]), cells[0])
 
     def moved(
         self,
@@ -56,11 +53,8 @@ class Wandering:
         leaving = np.flatnonzero(numbers[:, 0] < self._chance)
         here = places[leaving]
         step = np.searchsorted(self._edges, numbers[leaving, 0] / self._chance, side="right")
-        x, y = self._x[here] + self._dx[step], self._y[here] + self._dy[step]
-        # Negative numbers become enormous ones: two comparisons do.
-        inside = (x.astype(np.uint64) < self._cells[0]) & (y.astype(np.uint64) < self._cells[1])
-        leaving, here = leaving[inside], here[inside]
-        there = x[inside] * self._cells[1] + y[inside]
+        there, inside = self._layout.stepped(here, self._dx[step], self._dy[step])
+        leaving, here, there = leaving[inside], here[inside], there[inside]
         stays = numbers[leaving, 1] * light(leaving, here) >= light(leaving, there)
         moved = places.copy()
         moved[leaving] = np.where(stays, here, there)
@@ -78,4 +72,4 @@ def wandering(law: CellLaw, geometry: DetectorGeometry) -> Wandering | None:
     if not isinstance(geometry.layout, GridLayout):
         msg = f"model: draws tracks in geometry '{geometry.name}', expected a grid of cells"
         raise BundleError(msg)
-    return Wandering(law, geometry.layout.cells)
+    return Wandering(law, geometry.layout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,6 +124,27 @@ class GridLayout:
         ]
         x, y = np.meshgrid(*axes, indexing="ij")
         return np.tile(np.stack((x.ravel(), y.ravel()), axis=1), (self.planes, 1))
+
+    @cached_property
+    def _lines(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Place of each cell of a plane along x and along y, ``(cell,)`` each."""
+        x, y = np.indices(self.cells)
+        return x.ravel(), y.ravel()
+
+    def stepped(
+        self, cells: NDArray[np.int64], dx: NDArray[np.int64], dy: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Go some steps from cells of a plane, ``(n,)`` each.
+
+        Returns:
+            The cells there, of no meaning outside, and whether they are inside the grid.
+        """
+        nx, ny = self.cells
+        # Look-ups in small tables are faster than divisions.
+        x, y = self._lines[0][cells] + dx, self._lines[1][cells] + dy
+        # Negative numbers become enormous ones: two comparisons do.
+        inside = (x.astype(np.uint64) < nx) & (y.astype(np.uint64) < ny)
+        return x * ny + y, inside
 
     def as_dict(self) -> dict[str, Any]:
         """Return the TOML table of this layout."""
