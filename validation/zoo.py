@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import model_pages
-from bundle_speed import rates
 from result_files import same_run, warn_of_changes, write_json, write_text
 from zoo_tables import draw
 
@@ -188,9 +187,6 @@ def measure(job: Job, work: Path) -> dict:
         "validation": table["metrics"],
         "rounds": rounds(folder / "history.csv"),
         **judged(load(bundle), job),
-        "showers_per_second": rates(
-            load(bundle), load_sample(f"{job.detector}-test").particles
-        ),
         "full simulation seconds": None if seconds is None else float(seconds.mean()),
         "trained at": table["provenance"],
         "provenance": provenance(),
@@ -261,13 +257,13 @@ def judged(simulation: object, job: Job) -> dict:
 
 
 def done(job: Job, path: Path) -> bool:
-    """Whether there is a result of these settings."""
+    """Whether there is a whole result of these settings."""
     from caloforge.config import load_run
 
     if not path.is_file():
         return False
-    text = json.loads(path.read_text())["run file"]
-    return same_run(load_run(job.run, job.settings()), text)
+    found = json.loads(path.read_text())
+    return "fpd" in found and same_run(load_run(job.run, job.settings()), found["run file"])
 
 
 @contextmanager
