@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from caloforge.losses.exact import exact_ot
@@ -236,18 +236,23 @@ def test_symmetric_non_negative_and_blind_to_order(seed, n, m, share):
     log_scale=st.floats(-4, 4),
     log_shift=st.floats(-4, 4),
     outlier=st.booleans(),
-    annealing=st.booleans(),
 )
-def test_always_finite_in_float32(
-    seed, n, m, log_share, log_scale, log_shift, outlier, annealing
-):
+@example(seed=11, n=7, m=8, log_share=-4, log_scale=0, log_shift=0, outlier=False)
+def test_always_finite_in_float32(seed, n, m, log_share, log_scale, log_shift, outlier):
     x = cloud(n, seed, dtype=torch.float32) * 10**log_scale
     y = cloud(m, seed + 1, dtype=torch.float32) + 10**log_shift
     if outlier:
         x[0] *= 1000
-    epsilon = 10**log_share * mean_cost(x, y)
-    value, gradient = value_and_gradient(x, y, epsilon=epsilon, annealing=annealing)
+    scale = mean_cost(x, y)
+    epsilon = 10**log_share * scale
+    value, gradient = value_and_gradient(x, y, epsilon=epsilon)
     assert value.isfinite()
+    assert gradient.isfinite().all()
+    # From the wrong start it may take more steps than allowed: said, and not far off.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        plain, gradient = value_and_gradient(x, y, epsilon=epsilon, annealing=False)
+    assert float(plain) == pytest.approx(float(value), abs=0.01 * scale)
     assert gradient.isfinite().all()
 
 

@@ -25,6 +25,7 @@ from caloforge.output import filled_folder, new_file
 from caloforge.training.bundle import Bundle, build_model, write_bundle
 from caloforge.training.callbacks import ProgressLine, RoundKeeper
 from caloforge.training.checkpoint import SafeCheckpointIO, read_checkpoint
+from caloforge.training.interruption import Interruption
 from caloforge.training.module import PhaseTraining
 from caloforge.training.preparation import prepare
 from caloforge.training.provenance import provenance
@@ -153,7 +154,7 @@ def _fit(
     checkpoint: Path | None,
     callbacks: Sequence[Callback],
 ) -> None:
-    with _quiet():
+    with _quiet(), Interruption() as interruption:
         trainer = Trainer(
             max_epochs=-1,
             accelerator=run.train.accelerator,
@@ -164,7 +165,7 @@ def _fit(
             else "auto",
             precision=run.train.precision,  # type: ignore[arg-type]
             logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
-            callbacks=[keeper, ProgressLine(console, keeper), *callbacks],
+            callbacks=[interruption, keeper, ProgressLine(console, keeper), *callbacks],
             plugins=[SafeCheckpointIO()],
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -176,13 +177,13 @@ def _fit(
         )
         try:
             trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None)
-        except SystemExit as error:
-            # Lightning's answer to Ctrl-C; ours is that of all commands. Another exit stands.
-            if not isinstance(error.__context__, KeyboardInterrupt):
+        except BaseException:
+            # Lightning answers Ctrl-C by leaving with 1; ours is the answer of all commands.
+            if interruption.asked is None:
                 raise
-            if keeper.history:
-                console.print(f"go on with: caloforge train -o {folder} --resume")
-            raise KeyboardInterrupt from error
+        if interruption.asked is not None and keeper.history:
+            console.print(f"go on with: caloforge train -o {folder} --resume")
+        interruption.check()
 
 
 def resumed(folder: str | Path) -> RunConfig:
