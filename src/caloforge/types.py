@@ -161,6 +161,41 @@ class LatentGenerator(ShowerGenerator, Protocol):
         ...
 
 
+LEAKY_SLOPE = 0.2
+"""Slope of ``"leaky-relu"`` below 0."""
+
+
+class DenseLayer(NamedTuple):
+    """A layer of a chain that ends in the amounts of shapes.
+
+    Attributes:
+        weight: ``(output, input)``.
+        bias: ``(output,)``.
+        activation: ``"none"``, ``"silu"``, or ``"leaky-relu"``.
+        conditioned: Whether the conditions are joined to what the layer before gives, or to the
+            noise, which is given to the first.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    activation: str
+    conditioned: bool
+
+
+class DenseChain(NamedTuple):
+    """A model's whole way from conditions and noise to the amounts of shapes.
+
+    Attributes:
+        layers: In their order; the last gives the logarithms of the amounts.
+        low: They are cut off below this.
+        high: And above this.
+    """
+
+    layers: Sequence[DenseLayer]
+    low: float
+    high: float
+
+
 @runtime_checkable
 class ShapeGenerator(ShowerGenerator, Protocol):
     """A model whose showers may be sums of a few shapes: their hits are drawn one by one.
@@ -178,6 +213,10 @@ class ShapeGenerator(ShowerGenerator, Protocol):
 
     def amounts(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Map conditions and noise to the expected counts of each shape, ``(batch, shape)``."""
+        ...
+
+    def amount_chain(self) -> DenseChain | None:
+        """`amounts` as a chain of dense layers, if it is one: faster for a single shower."""
         ...
 
 

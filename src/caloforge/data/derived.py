@@ -52,9 +52,15 @@ def impact_cm(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.fl
 def impact_in_cells(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:
     """Impact point on the front face in cells from the grid's low corner, ``(n, 2)``."""
     layout = _grid(geometry)
-    position = impact_cm(particles, geometry)
-    impact: NDArray[np.float64] = (position + layout.half_width_cm) / layout.pitch_cm
-    return impact
+
+    def compute() -> NDArray[np.float64]:
+        position = impact_cm(particles, geometry)
+        impact: NDArray[np.float64] = (position + layout.half_width_cm) / layout.pitch_cm
+        return impact
+
+    return particles.remembered(
+        ("cells", geometry.front_face_z_cm, layout.cells, layout.pitch_cm), compute
+    )
 
 
 def _grid(geometry: DetectorGeometry) -> GridLayout:
@@ -81,7 +87,7 @@ def _cell_offset(particles: Particles, geometry: DetectorGeometry) -> NDArray[np
 def _edges(particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:
     low = impact_in_cells(particles, geometry)
     distance = np.concatenate((low, np.asarray(_grid(geometry).cells) - low), axis=1)
-    near: NDArray[np.float64] = np.exp(-np.clip(distance, 0.0, None) / 3)
+    near: NDArray[np.float64] = np.exp(-np.maximum(distance, 0.0) / 3)
     return near
 
 

@@ -7,6 +7,7 @@ a torus, and the cells that were rolled over an edge are far.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,11 @@ class FarLight:
     bins: tuple[int, ...]
     per_gev: Mapping[int, tuple[float, ...]]
 
+    @cached_property
+    def edges(self) -> NDArray[np.int64]:
+        """The bins as an array."""
+        return np.array(self.bins, dtype=np.int64)
+
     def means(self, particles: Particles, distance: NDArray[np.int64]) -> NDArray[np.float64]:
         """Mean of each cell, ``(n, cell)``, at distances ``(n, cell)``."""
         which = np.searchsorted(self.bins, distance, side="right") - 1
@@ -47,10 +53,21 @@ class FarLight:
 
     def rates(self, particles: Particles) -> NDArray[np.float64]:
         """Mean of a far cell of each bin of distance, ``(n, bin)``."""
-        kinds, where = np.unique(particles["pdg"], return_inverse=True)
-        table = np.array([self.per_gev.get(pdg, self.per_gev[0]) for pdg in kinds.tolist()])
-        rates: NDArray[np.float64] = table[where] * particles["energy_gev"][:, None]
+        codes, table = self._table
+        pdg = particles["pdg"]
+        where = np.minimum(np.searchsorted(codes, pdg), len(codes) - 1)
+        known = codes[where] == pdg
+        rates: NDArray[np.float64] = (
+            table[np.where(known, where, len(codes))] * particles["energy_gev"][:, None]
+        )
         return rates
+
+    @cached_property
+    def _table(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """PDG codes in order, and their means; those of all kinds follow at the end."""
+        codes = sorted(self.per_gev)
+        means = [self.per_gev[pdg] for pdg in (*codes, 0)]
+        return np.array(codes, dtype=np.int64), np.array(means, dtype=np.float64)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain lists and numbers for JSON."""
@@ -157,7 +174,8 @@ class FarRegion:
         shift: By how many cells the model's frame is moved, ``(n, 2)``.
 
     Attributes:
-        most: Counts that all far cells would hold at the rate of the brightest bin, ``(n,)``.
+        bins: Lower edges of the bins of distance from the impact point, in cells.
+        rates: Mean of a far cell in them, ``(n, bin)``.
     """
 
     def __init__(
@@ -167,12 +185,29 @@ class FarRegion:
         particles: Particles,
         shift: NDArray[np.int64],
     ) -> None:
-        self._bins, self._cells, self._shift = np.asarray(light.bins), cells, shift
-        rates = light.rates(particles)
-        self._n_far = cells[0] * cells[1] - np.prod(np.asarray(cells) - np.abs(shift), axis=1)
-        brightest = rates.max(axis=1)
-        self._share = rates / np.where(brightest > 0, brightest, 1.0)[:, None]
-        self.most: NDArray[np.float64] = brightest * self._n_far
+        self.bins, self._cells, self._shift = light.edges, cells, shift
+        self.rates = light.rates(particles)
+
+    @property
+    def most(self) -> NDArray[np.float64]:
+        """Counts that all far cells would hold at the rate of the brightest bin, ``(n,)``."""
+        counts: NDArray[np.float64] = self.rates.max(axis=1) * self._n_far
+        return counts
+
+    @cached_property
+    def _n_far(self) -> NDArray[np.int64]:
+        """How many cells are far, ``(n,)``."""
+        near = np.asarray(self._cells) - np.abs(self._shift)
+        return np.asarray(self._cells[0] * self._cells[1] - np.prod(near, axis=1))
+
+    @cached_property
+    def _share(self) -> NDArray[np.float64]:
+        """Rate of each bin over that of the brightest, ``(n, bin)``."""
+        brightest = self.rates.max(axis=1)
+        share: NDArray[np.float64] = (
+            self.rates / np.where(brightest > 0, brightest, 1.0)[:, None]
+        )
+        return share
 
     def draw(
         self, rows: NDArray[np.int64], numbers: NDArray[np.float64]
@@ -195,5 +230,5 @@ class FarRegion:
         i = np.where(in_x, i + np.where(dx < 0, nx + dx, 0), k + np.maximum(dx, 0))
         j = np.where(in_x, j, m + np.where(dy < 0, ny + dy, 0))
         distance = np.maximum(np.abs(i - nx // 2 - dx), np.abs(j - ny // 2 - dy))
-        which = np.searchsorted(self._bins, distance, side="right") - 1
+        which = np.searchsorted(self.bins, distance, side="right") - 1
         return i * ny + j, self._share[rows, which]

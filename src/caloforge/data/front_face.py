@@ -52,6 +52,8 @@ def front_face_point(
         & (along != 0)
         & np.isfinite(along)
     )
+    if not len(rows):
+        return position
     across = np.stack((columns["px_gev"][rows], columns["py_gev"][rows]), axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
         position[rows] += across / along[rows, None] * way[rows, None]

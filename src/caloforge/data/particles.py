@@ -21,7 +21,7 @@ from caloforge.errors import DataFormatError, did_you_mean
 from caloforge.output import new_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -45,7 +45,7 @@ class Particles:
 
     columns: Mapping[str, NDArray[Any]]
     incident: NDArray[np.int64]
-    _faces: dict[float | None, NDArray[np.float64]] = field(
+    _known: dict[Hashable, NDArray[np.float64]] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -103,8 +103,7 @@ class Particles:
         chosen = rows if isinstance(rows, slice) else as_rows(rows)
         columns = {name: column[chosen] for name, column in self.columns.items()}
         table = self._like(columns, self.incident[chosen])
-        # Each row has its point in any company: those that are known need not be found again.
-        table._faces.update({face: points[chosen] for face, points in self._faces.items()})
+        table._known.update({key: values[chosen] for key, values in self._known.items()})
         return table
 
     def exchanged(self, columns: Mapping[str, NDArray[Any]]) -> Particles:
@@ -120,7 +119,7 @@ class Particles:
         table = object.__new__(Particles)
         object.__setattr__(table, "columns", columns)
         object.__setattr__(table, "incident", incident)
-        object.__setattr__(table, "_faces", {})
+        object.__setattr__(table, "_known", {})
         return table
 
     def repeated(self, n: int) -> Particles:
@@ -148,11 +147,27 @@ class Particles:
 
     def front_face(self, face_cm: float | None) -> NDArray[np.float64]:
         """Impact points on a front face, ``(n, 2)`` in cm: `front_face_point`, remembered."""
-        if face_cm not in self._faces:
-            points = front_face_point(self.columns, face_cm)
-            points.flags.writeable = False
-            self._faces[face_cm] = points
-        return self._faces[face_cm]
+        return self.remembered(
+            ("front face", face_cm), lambda: front_face_point(self.columns, face_cm)
+        )
+
+    def remembered(
+        self, key: Hashable, compute: Callable[[], NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        """Compute something of every row once, ``(n, ...)``.
+
+        Each row must have its value in any company: tables of some rows know it, too.
+
+        Arguments:
+            key: What it is.
+            compute: Gives it.
+        """
+        values = self._known.get(key)
+        if values is None:
+            values = compute()
+            values.flags.writeable = False
+            self._known[key] = values
+        return values
 
     @property
     def are_images(self) -> bool:

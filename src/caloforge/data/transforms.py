@@ -134,7 +134,7 @@ class CellFrame:
         """Cells by which the frame is moved along x and y, ``(n, 2)``."""
         size = np.asarray(layout.cells)
         hit = np.floor(impact_in_cells(particles, self.geometry)).astype(np.int64)
-        shift: NDArray[np.int64] = np.clip(hit, 0, size - 1) - size // 2
+        shift: NDArray[np.int64] = np.minimum(np.maximum(hit, 0), size - 1) - size // 2
         return shift
 
     def moved(self, particles: Particles) -> MovedCells:

@@ -89,10 +89,15 @@ def cluster_sizes(fano: float, probability: NDArray[np.float64]) -> NDArray[np.i
         fano: Fano factor of the sum, above 1.
         probability: Uniform numbers, ``(n,)``.
     """
+    return 1 + np.searchsorted(cluster_function(fano)[:-1], probability, side="right")
+
+
+def cluster_function(fano: float) -> NDArray[np.float64]:
+    """Distribution function of `cluster_sizes` for 1, 2, ... counts."""
     theta = 1 - 1 / fano
     k = np.arange(1, 2 + int(np.log(1e-10) / np.log(theta)))
-    function = np.cumsum(theta**k / (k * np.log(fano)))
-    return 1 + np.searchsorted(function[:-1], probability, side="right")
+    function: NDArray[np.float64] = np.cumsum(theta**k / (k * np.log(fano)))
+    return function
 
 
 def draw_counts(

@@ -9,6 +9,8 @@ alone. Under the law ``"negative-binomial"`` hits are clusters, as in
 `caloforge.generation.counts`.
 
 Cells are drawn by Walker's alias method (Walker, 1977): one number and two look-ups a hit.
+
+Where numba is installed, `caloforge.generation.loops` draws the same hits in less time.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ import numpy as np
 
 from caloforge.errors import BundleError
 from caloforge.generation import random_numbers as keyed
+from caloforge.generation.alias import AliasTable
 from caloforge.generation.counts import check_cells, cluster_sizes, quantile
+from caloforge.generation.hit_loops import MOST_HITS, HitLoops, installed_loops
 from caloforge.generation.wandering import wandering
 from caloforge.types import CLUSTERED, CellLaw
 
@@ -35,9 +39,6 @@ LAWS = ("poisson", *CLUSTERED)
 # Parts of the unit interval for which `picked` keeps a place to begin.
 _GUIDE = 256
 
-# A shower of more hits is a fault of the model, and would fill the memory.
-_MOST_HITS = 1e7
-
 
 class HitDrawing:
     """Draws the hits of showers that are sums of shapes.
@@ -46,12 +47,18 @@ class HitDrawing:
         shapes: Chance of each of the model's cells, ``(shape, cell)``, rows sum to 1.
         law: How counts are distributed, one of `LAWS`.
         frame: The model's frame of cells.
+        compiled: Whether to use numba if it is installed. The showers do not depend on it.
+
+    Attributes:
+        loops: `caloforge.generation.loops`, if it is used.
 
     Raises:
         BundleError: If the law is another, or the shapes are no chances.
     """
 
-    def __init__(self, shapes: NDArray[Any], law: CellLaw, frame: CellFrame) -> None:
+    def __init__(
+        self, shapes: NDArray[Any], law: CellLaw, frame: CellFrame, *, compiled: bool = True
+    ) -> None:
         if law.name not in LAWS:
             msg = f"model: draws hits by law '{law.name}', expected one of {', '.join(LAWS)}"
             raise BundleError(msg)
@@ -65,6 +72,13 @@ class HitDrawing:
         self._table = AliasTable(shapes)
         self._shapes = shapes.astype(np.float32)
         self._wandering = wandering(law, frame.geometry)
+        self._per_count = 1.0
+        if law.name in CLUSTERED:
+            self._per_count = float(np.log(law.fano) / (law.fano - 1))
+        self.loops = installed_loops() if compiled else None
+        self._drawing: HitLoops | None = None
+        if self.loops is not None:
+            self._drawing = HitLoops(self.loops, self._table, self._shapes, law, frame.geometry)
 
     def draw(
         self,
@@ -89,8 +103,12 @@ class HitDrawing:
         Raises:
             BundleError: If an amount is negative, not a number, or out of all measure.
         """
-        check_cells(amounts)
         moved = self.frame.moved(particles)
+        if self._drawing is not None:
+            counts = self._drawing.draw(amounts, moved, self._per_count, seed, showers)
+            if counts is not None:
+                return counts
+        check_cells(amounts)
         edges = np.cumsum(amounts, axis=1, dtype=np.float64)
         totals = edges[:, -1].copy()
         far = np.zeros(len(showers)) if moved.far is None else moved.far.most
@@ -118,14 +136,13 @@ class HitDrawing:
         self, means: NDArray[np.float64], seed: int, showers: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """Numbers of hits for expected counts, ``(n, k)`` both."""
-        if means.size and means.max() > _MOST_HITS:
+        if means.size and means.max() > MOST_HITS:
             msg = (
                 f"model: gives showers of {means.max():.3g} counts, expected less than "
-                f"{_MOST_HITS:g}; the bundle is of no use for these particles"
+                f"{MOST_HITS:g}; the bundle is of no use for these particles"
             )
             raise BundleError(msg)
-        if self.law.name in CLUSTERED:
-            means = means * (np.log(self.law.fano) / (self.law.fano - 1))
+        means = means * self._per_count
         once = np.ones(len(showers), dtype=np.int64)
         uniform = keyed.sequences(seed, showers, once, means.shape[1], keyed.HIT_TOTALS)
         numbers = quantile(CellLaw("poisson"), uniform.ravel(), means.ravel())
@@ -244,47 +261,3 @@ def picked(
     low = np.where(parts > 0, upper[place - 1], 0.0)
     width = upper[place] - low
     return parts, (numbers - low) / np.where(width > 0, width, 1.0)
-
-
-class AliasTable:
-    """Draws from many discrete distributions over the same cells, in two look-ups.
-
-    Arguments:
-        chances: Probabilities, ``(shape, cell)``; rows sum to 1.
-    """
-
-    def __init__(self, chances: NDArray[np.float64]) -> None:
-        n, self._n_cells = chances.shape
-        keep = chances * (self._n_cells / chances.sum(axis=1, keepdims=True))
-        alias = np.broadcast_to(np.arange(self._n_cells), keep.shape).copy()
-        # Cells below the average are filled up by cells above it: one a shape at a time, all
-        # shapes together. `small` and `large` are stacks of cells.
-        order = np.argsort(keep, axis=1, kind="stable")
-        small, large = order.copy(), order[:, ::-1].copy()
-        n_small = (keep < 1).sum(axis=1)
-        n_large = self._n_cells - n_small
-        while len(rows := np.flatnonzero((n_small > 0) & (n_large > 0))):
-            s = small[rows, n_small[rows] - 1]
-            m = large[rows, n_large[rows] - 1]
-            alias[rows, s] = m
-            keep[rows, m] -= 1 - keep[rows, s]
-            n_small[rows] -= 1
-            spent = rows[keep[rows, m] < 1]
-            now = m[keep[rows, m] < 1]
-            n_large[spent] -= 1
-            small[spent, n_small[spent]] = now
-            n_small[spent] += 1
-        for row in range(n):  # what rounding left over
-            keep[row, small[row, : n_small[row]]] = 1
-            keep[row, large[row, : n_large[row]]] = 1
-        self._keep, self._alias = keep.ravel(), alias.ravel()
-
-    def draw(self, rows: NDArray[np.int64], numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Draw a cell for each pair of distribution and uniform number, ``(n,)``."""
-        scaled = numbers * self._n_cells
-        cells = np.minimum(scaled.astype(np.int64), self._n_cells - 1)
-        place = rows * self._n_cells + cells
-        drawn: NDArray[np.int64] = np.where(
-            scaled - cells < self._keep[place], cells, self._alias[place]
-        )
-        return drawn

@@ -4,12 +4,13 @@ A shower depends on its particle, its number and the seed, and on nothing else: 
 batch size, nor on which others are made in the same call. Random numbers are keyed by (seed,
 shower). Networks are run on tiles of `TILE` showers, always all of them: the last bits of a
 matrix product depend on the sizes of the matrices, and those of a row on its place. Shower k is
-row ``k % TILE`` of tile ``k // TILE``; rows that nobody asked for are filled with zeros.
+row ``k % TILE`` of tile ``k // TILE``; rows that nobody asked for are filled with zeros. A
+simulation that makes showers one by one has tiles of one row.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from caloforge import __version__
 from caloforge.data.files.shower_file import ShowerSample
 from caloforge.errors import ConfigError
 from caloforge.generation.batches import rebatched
+from caloforge.generation.chain import CompiledChain
 from caloforge.generation.counts import check_cells, draw_counts, to_detector
+from caloforge.generation.devices import chosen_device, using_threads
 from caloforge.generation.hits import HitDrawing
 from caloforge.generation.random_numbers import check_seed, normal
 from caloforge.generation.trained_range import RangeCount
@@ -44,7 +47,6 @@ TILE = 64
 # Showers whose conditions are computed together; whole tiles.
 GROUP = 16 * TILE
 BATCH_SIZE = GROUP
-DEVICES = ("cpu", "cuda", "auto")
 
 
 class FastSimulation:
@@ -56,6 +58,8 @@ class FastSimulation:
             different devices differ in their last bits.
         threads: CPU threads while generating. One is fastest on most networks; showers of
             other numbers of threads may differ in their last bits.
+        one_by_one: Make every shower by itself: the least time for a single one, more for
+            many. Showers differ in their last bits from those made in tiles.
         source: Where the bundle came from, for the provenance of showers.
         weights_sha256: Checksum of its weights, for the same purpose.
 
@@ -69,6 +73,7 @@ class FastSimulation:
         *,
         device: str = "cpu",
         threads: int = 1,
+        one_by_one: bool = False,
         source: str = "",
         weights_sha256: str = "",
     ) -> None:
@@ -76,8 +81,10 @@ class FastSimulation:
             msg = f"threads: found {threads}, expected 1 or more; 1 is fastest as a rule"
             raise ConfigError(msg)
         self.bundle = bundle
-        self.device = _device(device)
+        self.device = chosen_device(device)
         self.threads = threads
+        self.one_by_one = one_by_one
+        self._tile_rows, self._group_rows = (1, 1) if one_by_one else (TILE, GROUP)
         self._origin = {"bundle": source, "weights_sha256": weights_sha256}
         self._model = bundle.generator
         with torch.inference_mode():  # the law may hold learned parameters
@@ -86,6 +93,7 @@ class FastSimulation:
         self._frame = bundle.frame
         self._hits, self._run = self._way()
         self._wandering = wandering(self._law, self.geometry)
+        self._chain = self._compiled_chain()
 
     def _way(self) -> tuple[HitDrawing | None, Callable[[Tensor, Tensor], Tensor]]:
         """What draws hits, and what gives it the amounts of shapes; or what gives cells."""
@@ -98,6 +106,16 @@ class FastSimulation:
             return None, model.sample
         table = shapes.double().cpu().numpy()
         return HitDrawing(table, self._law, self._frame), model.amounts
+
+    def _compiled_chain(self) -> CompiledChain | None:
+        """The network for single showers, where it is a chain and numba is installed."""
+        model, loops = self._model, self._hits.loops if self._hits is not None else None
+        alone = self.one_by_one and self.device.type == "cpu"
+        if not alone or loops is None or not isinstance(model, ShapeGenerator):
+            return None
+        with torch.inference_mode():
+            chain = model.amount_chain()
+        return None if chain is None else CompiledChain(loops, chain)
 
     @property
     def geometry(self) -> DetectorGeometry:
@@ -116,6 +134,7 @@ class FastSimulation:
             "first shower": first,
             "device": str(self.device),
             "threads": self.threads,
+            "one by one": self.one_by_one,
             "torch": torch.__version__,
             "numpy": np.__version__,
         }
@@ -234,9 +253,11 @@ class FastSimulation:
     ) -> Iterator[tuple[Particles, NDArray[Any]]]:
         start, end = first, first + len(particles) * repeats
         while start < end:
-            stop = min((start // GROUP + 1) * GROUP, end)
-            rows = particles.select((np.arange(start, stop) - first) // repeats)
-            with _threads(self.threads):
+            stop = min((start // self._group_rows + 1) * self._group_rows, end)
+            rows = particles
+            if stop - start != len(particles) or repeats != 1:
+                rows = particles.select((np.arange(start, stop) - first) // repeats)
+            with using_threads(self.threads):
                 showers = self._group(rows, start, seed)
             yield rows, showers
             start = stop
@@ -245,23 +266,27 @@ class FastSimulation:
         """Make showers ``start`` to ``start + len(particles)``, all of one group."""
         particles.front_face(self.geometry.front_face_z_cm)  # once, for all that need it
         # Whole tiles: NumPy, too, may treat the ends of an array otherwise than the rest.
-        low = start % TILE
+        tile_rows = self._tile_rows
+        low = start % tile_rows
         high = low + len(particles)
-        size = -(-high // TILE) * TILE
+        size = -(-high // tile_rows) * tile_rows
         numbers = np.arange(start - low, start - low + size)
-        rows = np.zeros(size, dtype=np.int64)
-        rows[low:high] = np.arange(len(particles))
-        padded = particles.select(rows)
+        loops = self._hits.loops if self._hits is not None else None
+        noise = normal(seed, numbers[low:high], self._model.noise_dim, loops)
+        padded = particles
+        if size != len(particles):
+            rows = np.zeros(size, dtype=np.int64)
+            rows[low:high] = np.arange(len(particles))
+            padded = particles.select(rows)
+            noise = np.pad(noise, ((low, size - high), (0, 0)))
         conditions = self.bundle.conditions.scaled(padded, self.geometry)
         conditions[:low], conditions[high:] = 0, 0
-        noise = np.zeros((size, self._model.noise_dim), dtype=np.float32)
-        noise[low:high] = normal(seed, numbers[low:high], self._model.noise_dim)
-        tiles = [slice(tile, tile + TILE) for tile in range(0, size, TILE)]
+        tiles = [slice(tile, tile + tile_rows) for tile in range(0, size, tile_rows)]
 
         if self._hits is not None:
             amounts = [self._network(conditions[tile], noise[tile]) for tile in tiles]
             return self._hits.draw(
-                np.concatenate(amounts)[low:high],
+                amounts[0][low:high] if len(tiles) == 1 else np.concatenate(amounts)[low:high],
                 particles,
                 seed=seed,
                 showers=numbers[low:high],
@@ -269,8 +294,8 @@ class FastSimulation:
         # One array from the start: pieces of it, held meanwhile, would fragment the memory.
         made = self._empty(len(particles))
         for tile in tiles:
-            asked = slice(max(low - tile.start, 0), min(high - tile.start, TILE))
-            cells = np.zeros((TILE, self.geometry.n_cells), dtype=np.float32)
+            asked = slice(max(low - tile.start, 0), min(high - tile.start, tile_rows))
+            cells = np.zeros((tile_rows, self.geometry.n_cells), dtype=np.float32)
             cells[asked] = self._network(conditions[tile], noise[tile])[asked]
             rows_here = padded.select(tile)
             cells = self._frame.completed(cells, rows_here)
@@ -306,6 +331,8 @@ class FastSimulation:
         self, conditions: NDArray[np.float32], noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Run the model on one tile."""
+        if self._chain is not None:
+            return self._chain(conditions, noise)
         # Copies: fast routines choose their way by the alignment of the memory, too.
         inputs = (torch.tensor(array, device=self.device) for array in (conditions, noise))
         with torch.inference_mode(), self._exact():
@@ -324,7 +351,9 @@ class FastSimulation:
         return np.empty((n, self.geometry.n_cells), dtype=dtype)
 
 
-def load(path: str | Path, *, device: str = "cpu", threads: int = 1) -> FastSimulation:
+def load(
+    path: str | Path, *, device: str = "cpu", threads: int = 1, one_by_one: bool = False
+) -> FastSimulation:
     """Load a trained model.
 
     Arguments:
@@ -332,6 +361,7 @@ def load(path: str | Path, *, device: str = "cpu", threads: int = 1) -> FastSimu
             with caloforge.
         device: As in `FastSimulation`.
         threads: As in `FastSimulation`.
+        one_by_one: As in `FastSimulation`.
 
     Raises:
         BundleError: If there is none, or it is damaged, foreign, or of a newer version.
@@ -345,31 +375,7 @@ def load(path: str | Path, *, device: str = "cpu", threads: int = 1) -> FastSimu
         bundle,
         device=device,
         threads=threads,
+        one_by_one=one_by_one,
         source=str(path),
         weights_sha256=bundle.weights_sha256,
     )
-
-
-def _device(name: str) -> torch.device:
-    if name not in DEVICES:
-        msg = f"device: found '{name}', expected one of {', '.join(DEVICES)}"
-        raise ConfigError(msg)
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        msg = "device: found no CUDA device that PyTorch can use, expected one; take 'cpu'"
-        raise ConfigError(msg)
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    """Set PyTorch's threads for a while: their number is a setting of the whole process."""
-    before = torch.get_num_threads()
-    if before == n:  # setting them takes its time
-        yield
-        return
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

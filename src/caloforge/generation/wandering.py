@@ -25,6 +25,10 @@ class Wandering:
     Arguments:
         law: The law ``"tracks"``.
         layout: The grid.
+
+    Attributes:
+        moves: Steps along x and y, ``(m, 2)``, and the upper edges of their chances in the
+            unit interval, without the last.
     """
 
     def __init__(self, law: CellLaw, layout: GridLayout) -> None:
@@ -32,6 +36,7 @@ class Wandering:
         self._chance, self._layout = law.wander, layout
         self._dx, self._dy = table.T
         self._edges = np.cumsum(chances)[:-1]
+        self.moves = (table, self._edges)
 
     def moved(
         self,

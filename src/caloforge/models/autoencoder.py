@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from caloforge.nn.shapes import ShapeDecoder
-from caloforge.types import CellLaw, Objective, Phase, ShowerBatch
+from caloforge.types import CellLaw, DenseChain, Objective, Phase, ShowerBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +77,10 @@ class Autoencoder(nn.Module):
             raise TypeError
         codes = self.sample_latent(conditions, noise)
         return self.decoder.amounts(self.decoder_inputs(codes, conditions))
+
+    def amount_chain(self) -> DenseChain | None:
+        """No chain, if a model does not say how its codes come about."""
+        return None
 
     def phases(self) -> Sequence[Phase]:
         """All parts move together, in one update."""

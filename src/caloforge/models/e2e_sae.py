@@ -24,7 +24,8 @@ from caloforge.nn import (
     make_encoder,
     normal,
 )
-from caloforge.types import Objective, ShowerBatch
+from caloforge.nn.shapes import ShapeDecoder
+from caloforge.types import DenseChain, Objective, ShowerBatch
 
 if TYPE_CHECKING:
     from caloforge.nn import CellHead, ShowerSpec
@@ -106,7 +107,7 @@ class E2ESinkhornAutoencoder(Autoencoder):
         self,
         encoder: nn.Module,
         decoder: nn.Module,
-        noise_generator: nn.Module,
+        noise_generator: NoiseGenerator,
         cells: CellHead,
         match: PriorMatch,
         region_sums: RegionSums,
@@ -152,6 +153,13 @@ class E2ESinkhornAutoencoder(Autoencoder):
             noise = torch.special.ndtr(noise)
         codes: Tensor = self.prior_activation(self.noise_generator(noise, conditions))
         return codes
+
+    def amount_chain(self) -> DenseChain | None:
+        """Noise generator and amounts of shapes, if nothing else lies between them."""
+        plain = isinstance(self.prior_activation, nn.Identity) and not self.uniform
+        if not (plain and isinstance(self.decoder, ShapeDecoder)):
+            return None
+        return self.decoder.chain(self.noise_generator.layers(), conditioned=self.conditioned)
 
     def decoder_inputs(self, codes: Tensor, conditions: Tensor) -> Tensor:
         """Codes, with the condition if the decoder sees it, ``-> (batch, inputs)``."""

@@ -9,15 +9,17 @@ from torch import Tensor, nn
 
 from caloforge.errors import ConfigError
 from caloforge.nn.conv import ConvDecoder, ConvEncoder
-from caloforge.nn.mlp import MLP
+from caloforge.nn.mlp import MLP, dense_layers
 from caloforge.nn.shapes import ShapeDecoder
 from caloforge.nn.upsampling import UpsamplingDecoder
 from caloforge.nn.widths import check_widths
+from caloforge.types import LEAKY_SLOPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from caloforge.nn.spec import ShowerSpec
+    from caloforge.types import DenseLayer
 
 NETWORKS = ("mlp", "shapes", "conv", "upsampling")
 DENSE = ("mlp", "shapes")  # for any detector, grid or not
@@ -72,15 +74,31 @@ class NoiseGenerator(nn.Module):
         outputs: int,
     ) -> None:
         super().__init__()
-        self.noise = nn.Sequential(nn.Linear(noise_dim, noise_width), nn.LeakyReLU(0.2))
+        self.noise = nn.Sequential(nn.Linear(noise_dim, noise_width), nn.LeakyReLU(LEAKY_SLOPE))
         self.condition: nn.Module = nn.Identity()
         joint = noise_width
         if condition_dim:
             self.condition = nn.Sequential(
-                nn.Linear(condition_dim, condition_width), nn.LeakyReLU(0.2)
+                nn.Linear(condition_dim, condition_width), nn.LeakyReLU(LEAKY_SLOPE)
             )
             joint += condition_width
-        self.joint = MLP((joint, *hidden, outputs), lambda: nn.LeakyReLU(0.2))
+        self.joint = MLP((joint, *hidden, outputs), lambda: nn.LeakyReLU(LEAKY_SLOPE))
+
+    def layers(self) -> list[DenseLayer]:
+        """Return it as a chain: the layers of noise and condition are one with gaps."""
+        first = dense_layers(self.noise, conditioned=False)
+        if isinstance(self.condition, nn.Sequential):
+            noise, condition = *first, *dense_layers(self.condition, conditioned=False)
+            first = [
+                noise._replace(
+                    weight=torch.block_diag(  # type: ignore[no-untyped-call]
+                        noise.weight, condition.weight
+                    ),
+                    bias=torch.cat((noise.bias, condition.bias)),
+                    conditioned=True,
+                )
+            ]
+        return [*first, *self.joint.dense_layers(conditioned=False)]
 
     def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
         """Map ``(batch, noise)`` and ``(batch, condition)`` to ``(batch, outputs)``."""

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from caloforge.nn.mlp import MLP
+from caloforge.types import DenseChain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from caloforge.types import DenseLayer
 
 # Numbers by which the shapes are described, and their size at the start of training.
 _RANK, _START = 64, 0.06
@@ -64,6 +67,11 @@ class ShapeDecoder(nn.Module):
         """Expected hits of each shape, ``(batch, inputs) -> (batch, shape)``."""
         logarithms: Tensor = self.amount(codes)
         return logarithms.clamp(_LOG_MIN, _LOG_MAX).exp()
+
+    def chain(self, before: Sequence[DenseLayer], *, conditioned: bool) -> DenseChain:
+        """`amounts` after some layers that give codes, joined to the conditions or not."""
+        layers = self.amount.dense_layers(conditioned=conditioned)
+        return DenseChain((*before, *layers), _LOG_MIN, _LOG_MAX)
 
     def shapes(self) -> Tensor:
         """Chance of each cell for a hit of each shape, ``(shape, cell)``; rows sum to 1."""

@@ -1,0 +1,112 @@
+"""Hits drawn by loops that numba compiles, where it is installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caloforge.generation import random_numbers as keyed
+from caloforge.generation.counts import cluster_function
+from caloforge.generation.wandering import wandering
+from caloforge.geometry import GridLayout
+from caloforge.types import CLUSTERED, CellLaw
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from numpy.typing import NDArray
+
+    from caloforge.data.transforms import MovedCells
+    from caloforge.generation.alias import AliasTable
+    from caloforge.geometry import DetectorGeometry
+
+# A shower of more hits is a fault of the model, and would fill the memory.
+MOST_HITS = 1e7
+
+_STREAMS = (keyed.HIT_TOTALS, keyed.HITS, keyed.TRACKS)
+
+
+@cache
+def installed_loops() -> ModuleType | None:
+    """Return `caloforge.generation.loops` where numba (extra ``fast``) is installed."""
+    try:
+        return import_module("caloforge.generation.loops")
+    except ImportError:
+        return None
+
+
+class HitLoops:
+    """Hands to the loops what does not change from shower to shower.
+
+    Arguments:
+        loops: `caloforge.generation.loops`.
+        table: Draws cells.
+        shapes: Chance of each of the model's cells, ``(shape, cell)``.
+        law: How counts are distributed.
+        geometry: The detector.
+    """
+
+    def __init__(
+        self,
+        loops: ModuleType,
+        table: AliasTable,
+        shapes: NDArray[np.float32],
+        law: CellLaw,
+        geometry: DetectorGeometry,
+    ) -> None:
+        self._loops = loops
+        self._n_cells = shapes.shape[1]
+        clustered = law.name in CLUSTERED
+        sizes = cluster_function(law.fano)[:-1] if clustered else np.empty(0)
+        moves = wandering(law, geometry)
+        light, steps = shapes[:0], (np.zeros((0, 2), dtype=np.int64), np.empty(0))
+        if moves is not None:
+            light, steps = shapes, moves.moves
+        self._leaving = law.wander
+        layout = geometry.layout
+        self._grid = (self._n_cells, 1)
+        if isinstance(layout, GridLayout) and layout.planes == 1:
+            self._grid = layout.cells
+        self._tables = (sizes, table.keep, table.alias, light, steps, self._grid)
+        self._nothing_far = (np.empty(0, dtype=np.int64), np.empty((0, 0)))
+
+    def draw(
+        self,
+        amounts: NDArray[np.float32],
+        moved: MovedCells,
+        per_count: float,
+        seed: int,
+        showers: NDArray[np.int64],
+    ) -> NDArray[np.uint16] | None:
+        """Draw showers.
+
+        Arguments:
+            amounts: Expected counts of each shape, ``(n, shape)``.
+            moved: How cells go from the model's frame to the detector's.
+            per_count: Hits for an expected count.
+            seed: Key of the random numbers.
+            showers: Numbers of the showers, ``(n,)``.
+
+        Returns:
+            Counts in the detector's order of cells, ``(n, cell)``; ``None`` if an amount is no
+            amount, or a cell needs more than 16 bits.
+        """
+        n = len(showers)
+        shift = np.zeros((n, 2), dtype=np.int64) if moved.shift is None else moved.shift
+        far = self._nothing_far if moved.far is None else (moved.far.bins, moved.far.rates)
+        counts = np.zeros((n, self._n_cells), dtype=np.uint16)
+        answer = self._loops.draw_hits(
+            amounts,
+            np.uint64(seed),
+            showers,
+            _STREAMS,
+            (per_count, self._leaving, MOST_HITS),
+            *self._tables,
+            shift,
+            far,
+            counts,
+        )
+        return counts if answer == self._loops.DRAWN else None
