@@ -27,6 +27,7 @@ def test_search_more_trials_and_a_run_file_that_trains(run_file, tmp_path) -> No
     )
     assert done.exit_code == 0, done.output
     assert "trial   0 " in done.stderr
+    assert "s)  latent_dim 3, encoder [8]" in done.stderr  # the run's own
     assert "trial   1 " in done.stderr
     assert "seed 4: " in done.stderr
     assert "model.latent_dim" in done.stdout
@@ -71,6 +72,8 @@ def test_show_prints_a_file_that_space_takes(run_file, tmp_path) -> None:
         (("zn-vae", "--space", "no.toml"), "no.toml: not a search file"),
         (("zn-vae", "--timeout", "soon"), "expected a time like 90, 30m or 2h"),
         (("zn-vae", "--data", "no.h5"), "no.h5"),
+        (("zn-vae", "--data", "cylinder-train"), "centre_on_impact"),
+        (("zn-vae", "--set", "model.cells=bounded"), "found 'bounded'"),
         (("zn-vae", "--workers", "0"), "--workers"),
     ],
 )

@@ -17,7 +17,7 @@ from caloforge.errors import ConfigError, DataFormatError, MissingExtraError, Ou
 from caloforge.errors import TrainingError as TrainingFailedError
 from caloforge.output import locked_file
 from caloforge.tuning.records import Trial
-from caloforge.tuning.results import best_table, summary, trials_csv, write_results
+from caloforge.tuning.results import best_table, summary, trials_csv, verdict, write_results
 from caloforge.tuning.search import Effort
 from caloforge.tuning.space import run_with
 
@@ -230,6 +230,7 @@ def test_the_best_mean_over_other_seeds_wins(search, trainings, tmp_path) -> Non
     text = "\n".join(summary(tuned))
     assert "mean of 2 other seeds: 1.015 ± 0.005" in text
     assert "the run's own settings, mean of 2 other seeds: 7.015" in text
+    assert "gained: 6.000 ± 0.000" in text
     trained = len(trainings.runs)
     assert search(run=False, effort=Effort(15, confirm=2, seeds=2)).best == tuned.best
     assert len(trainings.runs) == trained
@@ -287,6 +288,16 @@ def test_mean_and_error_of_seeds() -> None:
     assert (trial.mean, trial.error) == (2.0, 1.0)
     assert math.isinf(Trial(0, "complete", {}, confirmed={1: 1.0, 2: math.nan}).mean)
     assert math.isnan(Trial(0, "complete", {}, confirmed={1: 1.0}).error)
+
+
+def test_a_gain_within_its_error_is_called_noise() -> None:
+    own = Trial(0, "complete", {}, confirmed={1: 1.0, 2: 3.0, 3: 2.0})
+    sure = Trial(1, "complete", {}, confirmed={1: 0.5, 2: 2.4, 3: 1.5})
+    luck = Trial(2, "complete", {}, confirmed={1: 1.1, 2: 2.0, 3: 2.0})
+    once = Trial(3, "complete", {}, confirmed={1: 0.2})
+    assert verdict(sure, own) == "gained: 0.533 ± 0.033"
+    assert verdict(luck, own) == "gained: 0.300 ± 0.351, which may be noise; more --seeds tell"
+    assert "one seed, which may be noise" in verdict(once, own)
 
 
 def test_several_devices_are_refused(search) -> None:

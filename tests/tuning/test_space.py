@@ -142,6 +142,14 @@ def test_every_run_file_can_be_tuned(name) -> None:
     assert parse_searches([f"{k}={d.as_text()}" for k, d in space.items()], run) == space
 
 
+def test_what_has_no_effect_is_not_searched() -> None:
+    run = load_run("zn-latent-flow-matching")
+    assert "model.condition_weight" not in default_space(run)
+    transport = run.changed(["model.coupling=transport"])
+    assert "model.condition_weight" in default_space(transport)
+    assert "model.condition_weight" in default_space(load_run("zn-e2e-sae"))
+
+
 def test_what_is_switched_off_stays_off() -> None:
     published = default_space(load_run("zn-e2e-sae-published"))
     assert "model.sinkhorn_weight" in published

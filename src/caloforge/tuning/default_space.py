@@ -22,6 +22,8 @@ _FACTORS = {
     "discriminator_rate": 3.0,
 }
 _WEIGHT = 10.0
+# Settings that do nothing while another one has this value.
+_IDLE = {"condition_weight": ("coupling", "independent")}
 
 
 def default_space(run: RunConfig) -> Space:
@@ -29,12 +31,15 @@ def default_space(run: RunConfig) -> Space:
 
     Learning rate and weight decay; of the model the sizes of codes and noise (``*_dim``), the
     layers of networks (half, as they are, twice), and the weights of its losses
-    (``*_weight`` and a few more by name).
+    (``*_weight`` and a few more by name), unless another setting makes them idle.
     """
     space: Space = {"train.learning_rate": _around(run.train.learning_rate, "learning_rate")}
     if run.train.optimizer == "adamw" and run.train.weight_decay > 0:
         space["train.weight_decay"] = _around(run.train.weight_decay, "weight_decay")
     for name, hint in get_type_hints(type(run.model)).items():
+        other, value = _IDLE.get(name, ("", None))
+        if other and getattr(run.model, other, None) == value:
+            continue
         dimension = _of(name, hint, getattr(run.model, name, None))
         if dimension is not None:
             space[f"model.{name}"] = dimension

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import statistics
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from caloforge.tuning.search import Tuned
 
 _SHOWN = 3
+# Standard errors from which on a gain is called one.
+_SURE = 2.0
 BEST, TRIALS, PICTURE = "best.toml", "trials.csv", "study.png"
 
 
@@ -60,10 +63,28 @@ def summary(tuned: Tuned) -> list[str]:
         lines.append("these are the run's own settings: the search found none better")
     elif own is not None and math.isfinite(own.mean):
         lines.append(f"the run's own settings, mean of {_seeds(own)}: {mean_text(own)}")
+        if set(best.confirmed) & set(own.confirmed):
+            lines.append(verdict(best, own))
     failed = next((trial for trial in counted if trial.state == "failed"), None)
     if failed is not None:
         lines.append(f"trial {failed.number} failed: {failed.reason}")
     return lines
+
+
+def verdict(best: Trial, own: Trial) -> str:
+    """Say what was gained over the run's own settings, and whether it may be noise.
+
+    The same seeds are compared, two by two: they have noise in common. The error of their mean
+    difference knows nothing of the choice of the best.
+    """
+    seeds = [seed for seed in best.confirmed if seed in own.confirmed]
+    gains = [own.confirmed[seed] - best.confirmed[seed] for seed in seeds]
+    gain = statistics.fmean(gains)
+    if len(gains) < 2:
+        return f"gained: {gain:.3f} with one seed, which may be noise; --seeds 3 tells"
+    error = statistics.stdev(gains) / math.sqrt(len(gains))
+    text = f"gained: {gain:.3f} ± {error:.3f}"
+    return text if gain > _SURE * error else f"{text}, which may be noise; more --seeds tell"
 
 
 def best_table(tuned: Tuned) -> Table:

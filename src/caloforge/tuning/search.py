@@ -23,6 +23,8 @@ from caloforge.data.files.shower_file import ShowerFile
 from caloforge.data.sample import resolve
 from caloforge.errors import ConfigError, MissingExtraError, TrainingError
 from caloforge.output import locked_file, new_file, new_folder
+from caloforge.training.bundle import build_model
+from caloforge.training.preparation import prepare
 from caloforge.tuning.default_space import default_space
 from caloforge.tuning.records import Settings, Trial, candidates, confirmed_order, ranked
 from caloforge.tuning.space import Space, run_with, space_toml
@@ -134,7 +136,9 @@ def tune(
         if settings is None:
             msg = f"{folder}: found no study to go on with; give RUN"
             raise ConfigError(msg)
-        _study_class()  # before there is a folder
+        # Before there is a folder: what would fail every trial.
+        _study_class()
+        _check_fits(settings.run)
         new_folder(folder, force=False)
     lock = locked_file(journal)
     try:
@@ -263,7 +267,10 @@ class _Search:
             not before or outcome.score < before[0].score
         )
         best = outcome.score if is_best else before[0].score if before else math.nan
-        self._say(f"trial {number:>3}  {text}{'  best' * is_best}  ({outcome.seconds:,.0f} s)")
+        drawn = next(t.settings for t in self.study.trials() if t.number == number)
+        tried = ", ".join(f"{key.partition('.')[2]} {drawn[key]}" for key in drawn)
+        text += f"{'  best' * is_best}  ({outcome.seconds:,.0f} s)"
+        self._say(f"trial {number:>3}  {text}  {tried}")
         self._step("" if math.isnan(best) else f"best {best:.3f}")
 
     def _say(self, line: str) -> None:
@@ -298,6 +305,16 @@ def _settings(run: RunConfig, space: Space | None, *, prune: bool) -> Settings:
         )
         raise ConfigError(msg)
     return Settings(run, space or default_space(run), prune, _sha256(run))
+
+
+def _check_fits(run: RunConfig) -> None:
+    """Refuse a run whose showers are unusable, or whose conditions or model do not fit them.
+
+    Raises:
+        ConfigError: If settings do not fit the showers.
+        DataFormatError: If the showers are unusable.
+    """
+    build_model(run, prepare(run).spec)
 
 
 def _sha256(run: RunConfig) -> str:
