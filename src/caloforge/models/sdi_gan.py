@@ -129,10 +129,10 @@ class SDIGAN(DCGAN):
     root of the photon sum; :math:`p` is the position of the maximum of the true shower, and
     :math:`R` a regressor that learns it from full simulation in a phase of its own.
 
-    *Differences from the papers*: there :math:`\sigma` is tabulated for each particle from
-    many repeats; sum and position of *one* generated shower are compared with those of one
-    true shower, which is best without fluctuations and so works against the first term; with
-    the product of two draws only means are compared (see `mean_mismatch`).
+    *Differences from the papers*: there :math:`\sigma` is the normalised spread of the
+    responses to each particle. A distance of *one* generated shower from one true shower would
+    be best without fluctuations and so work against the first term; with the product of two
+    draws only means are compared (see `mean_mismatch`).
 
     Arguments:
         generator: ``(batch, noise + condition) -> (batch, cell)``.
