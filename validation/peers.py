@@ -142,6 +142,12 @@ def changes(name: str) -> tuple[str, ...]:
     return (*RUNS[trained][1:], *more)
 
 
+def _shown(name: str) -> dict[str, str]:
+    """Settings in the table, the last of each."""
+    parts = (c.partition(".")[2].partition("=") for c in changes(name) if c not in SHORT)
+    return {key: value for key, _, value in parts}
+
+
 def draw() -> None:
     """Write the table of the trainings and that of the study."""
     found = results_in(RESULTS)
@@ -149,7 +155,7 @@ def draw() -> None:
     rows = [
         [
             one["run"],
-            ", ".join(c.partition(".")[2] for c in changes(name) if c not in SHORT),
+            ", ".join(f"{key}={value}" for key, value in _shown(name).items()),
             *(
                 f"{one['figures'][key]['value']:.2f} ± {one['figures'][key]['error']:.2f}"
                 for key in ("score", "w1", "spread")
