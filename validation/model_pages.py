@@ -28,6 +28,12 @@ SYSTEMS = {
     "cwae": (("CWAE", "zn-cwae"),),
     "sae": (("SAE", "zn-sae"), ("SAE (H)", "zn-sae-h")),
     "dcgan": (("DCGAN", "zn-dcgan"),),
+    "e2e-sae": (("e2e SAE", "zn-e2e-sae"), ("e2e SAE, shapes", "zn-e2e-shapes")),
+    "latent-flow": (("flow on codes", "zn-latent-flow"),),
+    "latent-flow-matching": (("latent flow matching", "zn-latent-flow-matching"),),
+    "flow-matching": (("flow matching", "zn-flow-matching"),),
+    "sdi-gan": (("SDI-GAN", "zn-sdi-gan"),),
+    "channel-regressor": (("channel regressor", "zn-channel-regressor"),),
 }
 KEYS = ("w1_ratio", "spread_ratio", "classifier_auc", "lit_cells")
 SETTINGS = {
@@ -64,13 +70,14 @@ def gave(systems: Sequence[tuple[str, str]]) -> list[str]:
         every = [run for runs in found.values() for run in runs]
         rows.append([f"{detector.upper()}: floor", "", *floor_of(every, columns), ""])
         for system, _ in systems:
-            runs = found.get(("tuned", system), [])
+            if not (runs := found.get(("tuned", system), [])):
+                continue
             figures = (with_spread([one_figure(r, c) for r in runs]) for c in columns)
-            spent = sum(run["core-seconds"] for run in runs) / 60 / max(len(runs), 1)
+            spent = sum(run["core-seconds"] for run in runs) / 60 / len(runs)
             rows.append(
                 [f"{detector.upper()}: {system}", seeds(len(runs)), *figures, f"{spent:.2g}"]
             )
-    chosen = [f"`{run}` has {settings(run)}." for _, run in systems]
+    chosen = [f"`{run}` has {text}." for _, run in systems if (text := settings(run))]
     return [*table(heads, rows), "", " ".join(chosen)]
 
 
@@ -88,6 +95,8 @@ def draw() -> None:
     """Fill every page."""
     for name, systems in SYSTEMS.items():
         path = PAGES / f"{name}.md"
+        if not any(("tuned", system) in read("zn") for system, _ in systems):
+            continue
         write_text(path, filled(path.read_text(), MARK, gave(systems)))
 
 

@@ -2,7 +2,8 @@
 
     python validation/zoo.py                     # trains what is missing, hours of a core
     python validation/zoo.py --only zn/vae       # runs whose name begins so
-    python validation/zoo.py --table             # only draws the tables and the picture
+    python validation/zoo.py --speeds            # times what was trained, on a quiet machine
+    python validation/zoo.py --table             # only draws the tables and the pictures
 
 A run is one JSON in validation/results/zoo/DETECTOR/, so that an interrupted study goes on, and
 two of these commands may run side by side. A run whose settings have changed since is made
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import model_pages
+import zoo_speeds
 from result_files import same_run, warn_of_changes, write_json, write_text
 from zoo_tables import draw
 
@@ -327,10 +329,13 @@ def main() -> None:
     """Run what is missing, then draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--table", action="store_true", help="only draw")
+    parser.add_argument("--speeds", action="store_true", help="only measure speeds, and draw")
     parser.add_argument("--work", type=Path, default=Path("runs/zoo"))
     parser.add_argument("--only", nargs="*", help="beginnings of names, e.g. zn/vae-tuned")
     options = parser.parse_args()
-    if not options.table:
+    if options.speeds:
+        zoo_speeds.measure(options.work)
+    elif not options.table:
         warn_of_changes()
         for job in jobs():
             path = RESULTS / f"{job.label}.json"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import markdown_tables
 from markdown_tables import filled
 from result_files import results_in, write_text
+from zoo_aims import aims
+from zoo_speeds import measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,7 +82,10 @@ Run = dict[str, Any]
 def read(detector: str) -> dict[tuple[str, str], list[Run]]:
     """Results by variant and system, in the order of the table."""
     found: dict[tuple[str, str], list[Run]] = {}
-    for one in results_in(RESULTS / detector).values():
+    timed = measured()
+    for name, one in results_in(RESULTS / detector).items():
+        if (speed := timed.get(f"{detector}/{name}")) is not None:
+            one["showers_per_second"] = speed
         found.setdefault((one["variant"], one["system"]), []).append(one)
     place = {name: k for k, name in enumerate(ORDER)}
     return dict(
@@ -113,12 +118,6 @@ def trained(run: Run) -> str:
 def minutes(runs: Sequence[Run]) -> str:
     """Mean core-minutes of a training."""
     return f"{statistics.mean(run['core-seconds'] for run in runs) / 60:.2g}"
-
-
-def rate(runs: Sequence[Run]) -> str:
-    """Mean showers a second of one core, to two digits."""
-    mean = statistics.mean(run["showers per core-second"] for run in runs)
-    return f"{float(format(mean, '.2g')):,.0f}"
 
 
 def _most(measured: Iterable[object]) -> bool:
@@ -160,9 +159,11 @@ def table(
     columns = [c for c in columns if _most(one_figure(run, c) for run in every)]
     head = ["", "system", "seeds", *(column.head for column in columns)]
     head += ["parameters", "epochs"] if training else []
-    timed = training and _most("showers_per_second" in run for run in every)
-    head += ["training [core-min]", "showers/s of a core"]
-    head += ["one at a time", "256", "best", "times faster"] if timed else []
+    timed = any("showers_per_second" in run for run in every)
+    head += ["training [core-min]"]
+    shown = slice(0, 4) if training else slice(1, 2)
+    if timed:
+        head += ["one by one", "showers/s, 256", "best", "times faster"][shown]
     head += ["W in the talk", "MAE in the talk"] if beside else []
     floor = [
         "1"
@@ -170,7 +171,8 @@ def table(
         else with_spread([next(filter(None, (one_figure(r, column, "floor") for r in every)))])
         for column in columns
     ]
-    empty = [""] * (2 + 2 * training + 4 * timed)
+    n_speeds = (4 if training else 1) * timed
+    empty = [""] * (1 + 2 * training + n_speeds)
     ends = [f"{x:g}" for x in PUBLISHED_FLOOR] if beside else []
     rows = [["", "floor: Geant4", "", *floor, *empty, *ends]]
     for (variant, name), runs in found.items():
@@ -178,8 +180,8 @@ def table(
         cells += [with_spread([one_figure(run, c) for run in runs]) for c in columns]
         if training:
             cells += [f"{runs[0]['parameters']:,}", trained(runs[0])]
-        cells += [minutes(runs), rate(runs)]
-        cells += speeds(runs) if timed else []
+        cells += [minutes(runs)]
+        cells += speeds(runs)[shown] if timed else []
         if beside:
             cells += [f"{x:g}" for x in PUBLISHED.get(name, ())] or ["", ""]
         rows.append(cells)
@@ -209,8 +211,10 @@ def note(found: dict[tuple[str, str], list[Run]], detector: str) -> str:
         "incident particle ± spread over seeds (one seed: no spread). Bias per particle is a "
         "signed root: negative where the estimate of its square is, which is noise around 0. "
         "AUC: boosted trees on "
-        "observables, channels and conditions, out of fold by particle. Showers/s: counts "
-        "drawn, CPU time of one core at the batch size of `caloforge generate`. Made by "
+        "observables, channels and conditions, out of fold by particle. Showers a second of "
+        "CPU time of one core, cells drawn, one by one, 256 at a time and at the best size: "
+        "medians of rounds in which all systems take turns (`--speeds`); times faster than "
+        "full simulation at 256. Made by "
         f"`python validation/zoo.py`, {max(run['provenance']['date'][:10] for run in runs)}, "
         f"trained at commit {', '.join(commits)}."
     )
@@ -268,9 +272,10 @@ def draw() -> None:
         print(text)
     if read("zn"):
         write_text(README, filled(README.read_text(), "zoo", [short_table()]))
-        path = DOCS / "model-zoo.md"
-        write_text(path, filled(path.read_text(), "claims", claims()))
         found = {detector: read(detector) for detector in DETECTORS}
+        path = DOCS / "model-zoo.md"
+        text = filled(path.read_text(), "claims", claims())
+        write_text(path, filled(text, "aims", aims(found)))
         draw_picture({detector: found[detector] for detector in DETECTORS[:2]})
         draw_frontier(found)
 

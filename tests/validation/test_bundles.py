@@ -183,19 +183,25 @@ def test_command_tells_what_is_refused(bundles, trained, tmp_path, monkeypatch, 
     assert f"{name}: not trained" in capsys.readouterr().out
 
 
-def test_rates_are_of_the_sizes_that_are_asked_for(bundles, trained) -> None:
+def test_rates_are_of_the_sizes_that_are_asked_for(bundles, monkeypatch) -> None:
     sizes = []
 
     class Simulation:
-        def chunks(self, particles, *, seed, first, batch_size):
-            assert len(particles) == batch_size
-            sizes.append((batch_size, first))
-            yield particles, None
+        bundle = "a bundle"
 
+        def showers(self, particles, *, seed, first):
+            sizes.append((len(particles), first, type(self)))
+
+    class Alone(Simulation):
+        def __init__(self, bundle, *, one_by_one):
+            assert (bundle, one_by_one) == ("a bundle", True)
+
+    monkeypatch.setattr("caloforge.generation.FastSimulation", Alone)
     particles = load_sample("zp-test").particles
     found = bundles.rates(Simulation(), particles, seconds=0.0)
-    assert {size for size, _ in sizes} == {1, 256, 1024, 4096, 16384}
-    assert (16384, 16384) in sizes  # other showers at each call
+    assert {size for size, _, _ in sizes} == {1, 256, 1024, 4096, 16384}
+    assert {size for size, _, kind in sizes if kind is Alone} == {1}
+    assert len({first for size, first, _ in sizes if size == 16384}) > 1  # other showers
     assert found["best"] >= max(found["1"], found["256"])
     assert found["best_batch"] in {1, 256, 1024, 4096, 16384}
 

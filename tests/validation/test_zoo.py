@@ -25,10 +25,12 @@ def zoo(tmp_path, monkeypatch):
     """The study, with results in a folder of the test."""
     sys.modules.pop("zoo", None)
     import zoo
+    import zoo_speeds
     import zoo_tables
 
     monkeypatch.setattr(zoo, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(zoo_tables, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(zoo_speeds, "RESULT", tmp_path / "speeds.json")
     return zoo
 
 
@@ -57,6 +59,8 @@ def result(job, w1_ratio: float) -> dict:
         "core-seconds": 90.0,
         "parameters": 1234567,
         "showers per core-second": 9876,
+        "full simulation seconds": 0.5,
+        "fpd": {"n": 100, "note": ""},
         "floor": {**one, "w1_ratio": figure(1.0, 0.0)},
         "model": {**one, "w1_ratio": figure(w1_ratio)},
         "trained at": {"commit": "abc"},
@@ -92,7 +96,7 @@ def test_seeds_are_averaged_with_their_spread(zoo) -> None:
         leave(zoo, job, value)
     (line,) = [text for text in zoo_tables.page("zn").splitlines() if "1,234,567" in text]
     assert "| tuned | VAE | 3 | 1.2 ± 0.1 ± 0.2 |" in line
-    assert "| 1.5 | 9,900 | 14.92 | 23.13 |" in line
+    assert "| 1.5 | 14.92 | 23.13 |" in line
 
 
 def test_speed_and_fpd_are_shown_where_they_were_measured(zoo, tmp_path, monkeypatch) -> None:
@@ -103,11 +107,11 @@ def test_speed_and_fpd_are_shown_where_they_were_measured(zoo, tmp_path, monkeyp
     leave(zoo, old, 1.1)
     text = zoo_tables.page("zn")
     assert "FPD" not in text
-    assert "one at a time" not in text
+    assert "| one by one |" not in text
     path = leave(zoo, new, 1.2)
     one = json.loads(path.read_text())
-    one["showers_per_second"] = {"1": 1234.0, "256": 45678.0, "best": 56789.0}
-    one["full simulation seconds"] = 0.5
+    speeds = {new.label: {"1": 1234.0, "256": 45678.0, "best": 56789.0}}
+    (tmp_path / "speeds.json").write_text(json.dumps({"speeds": speeds}))
     one["model"]["fpd"], one["floor"]["fpd"] = figure(0.7), figure(0.25)
     path.write_text(json.dumps(one))
     lines = zoo_tables.page("zn").splitlines()
@@ -115,13 +119,34 @@ def test_speed_and_fpd_are_shown_where_they_were_measured(zoo, tmp_path, monkeyp
     assert "| 0.25 ± 0.1 |" in lines[2]
     (timed,) = [text for text in lines if "| WAE |" in text and "1,234,567" in text]
     assert "| 0.7 ± 0.1 |" in timed
-    assert "| 9,900 | 1,200 | 46,000 | 57,000 | 23,000 |" in timed
+    assert "| 1.5 | 1,200 | 46,000 | 57,000 | 23,000 |" in timed
     monkeypatch.setattr(zoo_picture, "FIGURES", tmp_path)
     zoo_picture.draw_frontier({"zn": zoo_tables.read("zn"), "zp": {}})
     assert not (tmp_path / "zoo-frontier.png").exists()  # of one system it says nothing
-    (zoo.RESULTS / f"{old.label}.json").write_text(json.dumps(one | {"system": "VAE"}))
+    speeds[old.label] = speeds[new.label]
+    (tmp_path / "speeds.json").write_text(json.dumps({"speeds": speeds}))
     zoo_picture.draw_frontier({"zn": zoo_tables.read("zn"), "zp": {}})
     assert (tmp_path / "zoo-frontier.png").stat().st_size > 10_000
+
+
+def test_aims_are_bold_where_they_are_reached(zoo, tmp_path) -> None:
+    import zoo_aims
+    import zoo_tables
+
+    jobs = [job for job in zoo.jobs() if job.label.startswith("zn/e2e-sae-tuned")]
+    for job in jobs:
+        leave(zoo, job, 1.2)
+    speeds = {jobs[0].label: {"1": 4000.0, "256": 61234.0, "best": 1e5}}
+    (tmp_path / "speeds.json").write_text(json.dumps({"speeds": speeds}))
+    rows = zoo_aims.aims({"zn": zoo_tables.read("zn"), "zp": {}})
+    assert rows[2:] == [
+        "| ZN | W1 / floor | <= 1.15 | 1.2 ± 0.1 ± 0 |  |  |",
+        "| ZN | AUC of a classifier of observables | <= 0.6 | 1 ± 0.1 ± 0 |  |  |",
+        "| ZN | conditional MAE / floor | <= 1.1 | **1 ± 0.1 ± 0** |  |  |",
+        "| ZN | dispersion discrepancy / floor | <= 1.1 | **1 ± 0.1 ± 0** |  |  |",
+        "| ZN | showers/s of a core, 256 at a time | >= 50,000 | **61,000** |  |  |",
+        "| ZN | us, one by one | <= 200 | 250 |  |  |",
+    ]
 
 
 def test_a_cut_run_states_its_share_of_the_published_training(zoo) -> None:

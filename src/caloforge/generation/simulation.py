@@ -60,6 +60,7 @@ class FastSimulation:
             other numbers of threads may differ in their last bits.
         one_by_one: Make every shower by itself: the least time for a single one, more for
             many. Showers differ in their last bits from those made in tiles.
+        compiled: Use numba if it is installed (extra ``fast``).
         source: Where the bundle came from, for the provenance of showers.
         weights_sha256: Checksum of its weights, for the same purpose.
 
@@ -74,6 +75,7 @@ class FastSimulation:
         device: str = "cpu",
         threads: int = 1,
         one_by_one: bool = False,
+        compiled: bool = True,
         source: str = "",
         weights_sha256: str = "",
     ) -> None:
@@ -91,11 +93,13 @@ class FastSimulation:
             self._law = self._model.cell_law
         bundle.model.to(self.device).eval()
         self._frame = bundle.frame
-        self._hits, self._run = self._way()
+        self._hits, self._run = self._way(compiled)
         self._wandering = wandering(self._law, self.geometry)
         self._chain = self._compiled_chain()
 
-    def _way(self) -> tuple[HitDrawing | None, Callable[[Tensor, Tensor], Tensor]]:
+    def _way(
+        self, compiled: bool
+    ) -> tuple[HitDrawing | None, Callable[[Tensor, Tensor], Tensor]]:
         """What draws hits, and what gives it the amounts of shapes; or what gives cells."""
         model = self._model
         if not (self.geometry.counts and isinstance(model, ShapeGenerator)):
@@ -105,7 +109,7 @@ class FastSimulation:
         if shapes is None:
             return None, model.sample
         table = shapes.double().cpu().numpy()
-        return HitDrawing(table, self._law, self._frame), model.amounts
+        return HitDrawing(table, self._law, self._frame, compiled=compiled), model.amounts
 
     def _compiled_chain(self) -> CompiledChain | None:
         """The network for single showers, where it is a chain and numba is installed."""
