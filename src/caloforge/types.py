@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
@@ -81,12 +81,29 @@ class CellLaw:
             tracks that of the sum of many cells.
         wander: Chance that a count of a track tries to leave its cell.
         reach: Scale of the distance that it goes, in cells.
+        electromagnetic: Law of showers of photons and electrons, if they have one of their own.
+        columns: Numbers of the condition vector of which one is 1 for these showers.
     """
 
     name: str
     fano: float = 1.0
     wander: float = 0.0
     reach: float = 1.0
+    electromagnetic: CellLaw | None = None
+    columns: tuple[int, ...] = ()
+
+    def apart(self, conditions: Any) -> Any:  # noqa: ANN401 - tensors and arrays alike
+        """Say which showers follow the law `electromagnetic`.
+
+        Arguments:
+            conditions: Scaled conditions, ``(batch, condition)``, a tensor or an array.
+
+        Returns:
+            Booleans ``(batch,)``; ``None`` if one law holds for all.
+        """
+        if self.electromagnetic is None:
+            return None
+        return (conditions[:, list(self.columns)] > 0.5).any(1)
 
     def draw_sums(self, sums: Tensor, rng: torch.Generator) -> Tensor:
         """Draw the sum of many cells from the sum of their intensities, of any shape.

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from caloforge.data import Particles
+from caloforge.data.features import ConditionSet
 from caloforge.data.track_light import (
+    FEWEST_ELECTROMAGNETIC,
     FEWEST_PAIRS,
     RADIUS,
     TrackLight,
@@ -112,3 +114,41 @@ def test_grids_of_counts_alone_have_tracks(toy_cylinder) -> None:
         TrackLight.fit(
             CellFrame(toy_cylinder), incident(400), np.zeros((400, toy_cylinder.n_cells))
         )
+
+
+def test_photons_and_electrons_are_measured_apart_where_kinds_are_known() -> None:
+    n, size = FEWEST_PAIRS + FEWEST_ELECTROMAGNETIC + 100, 24
+    rng = torch.Generator().manual_seed(0)
+    place = torch.arange(size) - size // 2
+    radius = torch.hypot(place[:, None] + 0.3, place[None] - 0.2).ravel()
+    cells = (6.0 * torch.exp(-radius / 4)).expand(2 * n, -1)
+    electromagnetic = np.repeat(np.arange(n) < FEWEST_ELECTROMAGNETIC, 2)
+    law = CellLaw("tracks", 2.3, 0.6, 1.2)
+    showers = draw_tracks(cells, law, (size, size), rng)
+    showers[electromagnetic] = torch.poisson(cells[electromagnetic], generator=rng)
+    pdg = np.where(electromagnetic, np.resize([22, 11, -11], 2 * n), 2112)
+    particles = incident(2 * n).exchanged({"pdg": pdg})
+    frame = CellFrame(grid(size))
+    arguments = frame, particles, showers.numpy().astype(np.uint16)
+    kinds = ConditionSet.fit(("log_energy", "kind"), particles, frame.geometry)
+    found = TrackLight.by_family(*arguments, kinds)
+    assert found.companions == pytest.approx(1.3, abs=0.25)
+    assert found.electromagnetic.companions < 0.2
+    # Codes in order: -11, 11, 22, 2112; after the energy.
+    assert found.columns == (1, 2, 3)
+    families = ConditionSet.fit(("family",), particles, frame.geometry)
+    assert TrackLight.by_family(*arguments, families).columns == (0, 1)
+    silent = ConditionSet.fit(("log_energy",), particles, frame.geometry)
+    one = TrackLight.by_family(*arguments, silent)
+    assert (one.electromagnetic, one.columns) == (None, ())
+    assert one == TrackLight.fit(*arguments)
+
+
+def test_few_photons_and_electrons_share_the_law_of_all() -> None:
+    n, size = FEWEST_PAIRS + FEWEST_ELECTROMAGNETIC - 1, 12
+    showers = np.random.default_rng(0).poisson(1.0, (2 * n, size * size)).astype(np.uint16)
+    pdg = np.where(np.repeat(np.arange(n) < FEWEST_ELECTROMAGNETIC - 1, 2), 22, 2112)
+    particles, frame = incident(2 * n).exchanged({"pdg": pdg}), CellFrame(grid(size))
+    kinds = ConditionSet.fit(("kind",), particles, frame.geometry)
+    found = TrackLight.by_family(frame, particles, showers, kinds)
+    assert found == TrackLight.fit(frame, particles, showers)

@@ -76,7 +76,9 @@ def make_bundle(request, tmp_path_factory, toy_sample):
             light = FarLight.fit(frame, sample.particles, sample.showers)
             frame = CellFrame(geometry, centre, light)
             batch = ShowerDataset(sample, conditions, centre).batch(np.arange(len(sample)))
-            tracks = TrackLight(1.2, 0.6, 1.3)
+            tracks = TrackLight(
+                1.2, 0.6, 1.3, TrackLight(0.3, 0.2, 1.0), conditions.electromagnetic
+            )
             spec = ShowerSpec.of(geometry, conditions.dim, batch=batch, tracks=tracks)
             torch.manual_seed(0)
             network = build_model(run, spec)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -258,3 +260,22 @@ def test_showers_are_those_of_the_models_cells(kind, make_bundle, particles) -> 
     spread = made.std(axis=0) / np.sqrt(len(made))
     # Both averages fluctuate.
     assert (np.abs(made.mean(axis=0) - expected[0]) < 6 * spread + 1e-3).all()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_each_family_follows_its_law(compiled, toy_grid) -> None:
+    rng = np.random.default_rng(0)
+    shapes = rng.dirichlet(np.full(24, 0.3), size=3)
+    own = CellLaw("tracks", 1.2, 0.1, 1.0)
+    both = replace(TRACKS, electromagnetic=own, columns=(0,))
+    frame, amounts = CellFrame(toy_grid), np.full((300, 3), 5, dtype=np.float32)
+    amounts[7, 1] = 1e5  # more than 16 bits
+    apart, particles, numbers = rng.random(300) < 0.4, incident(300), np.arange(300)
+    drawn = HitDrawing(shapes, both, frame, compiled=compiled).draw(
+        amounts, particles, seed=3, showers=numbers, apart=apart
+    )
+    for rows, law in ((apart, own), (~apart, TRACKS)):
+        alone = HitDrawing(shapes, law, frame, compiled=compiled).draw(
+            amounts[rows], particles.select(rows), seed=3, showers=numbers[rows]
+        )
+        np.testing.assert_array_equal(drawn[rows], alone)

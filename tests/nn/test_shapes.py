@@ -10,16 +10,16 @@ import torch
 from caloforge.errors import ConfigError
 from caloforge.models import MODELS
 from caloforge.nn import ShowerSpec, make_decoder
-from caloforge.nn.shapes import ShapeDecoder
+from caloforge.nn.shapes import DistanceProfiles, ShapeDecoder
 from caloforge.types import ShapeGenerator
 
 MEAN = torch.tensor([5.0, 1.0, 0.2, 0.0])
 
 
-@pytest.fixture
-def decoder() -> ShapeDecoder:
+@pytest.fixture(params=[None, (2, 2)], ids=["powers", "distances"])
+def decoder(request) -> ShapeDecoder:
     torch.manual_seed(0)
-    return ShapeDecoder(3, [8], 5, (MEAN + 1e-4).log())
+    return ShapeDecoder(3, [8], 5, (MEAN + 1e-4).log(), request.param)
 
 
 def test_shapes_are_chances(decoder) -> None:
@@ -51,6 +51,31 @@ def test_training_starts_near_the_mean_shower() -> None:
     # A mean over narrower and broader ones: in the same order, not the same.
     assert made.tolist() == sorted(made.tolist(), reverse=True)
     assert made[0] > 3 * made[1] > 9 * made[2]
+
+
+def test_on_a_grid_shapes_go_from_narrow_to_broad_around_the_shower() -> None:
+    torch.manual_seed(0)
+    mean = torch.full((21, 31), 0.01)
+    mean[8, 20] = 1000.0
+    profiles = DistanceProfiles(200, mean.log().flatten(), (21, 31))
+    light = profiles().softmax(dim=1).reshape(200, 21, 31).detach()
+    assert light.sum(dim=0).argmax() == 8 * 31 + 20
+    x, y = torch.meshgrid(torch.arange(21), torch.arange(31), indexing="ij")
+    far = ((x - 8).abs() > 5) | ((y - 20).abs() > 5)
+    outside = light[:, far].sum(dim=1)
+    assert (outside[:40] < 1e-4).all()  # dark where the mean shower is not
+    assert (outside[-20:] > 0.5).all()
+    # Narrow ones are shifted by less than a cell: each lies on its own side of the centre.
+    across = (light[60:80] * (x - 8)).sum(dim=(1, 2))
+    torch.testing.assert_close(
+        across, profiles.centres[60:80, 0].detach() - 8, rtol=0, atol=0.2
+    )
+
+
+def test_planes_of_a_grid_have_the_same_profiles() -> None:
+    profiles = DistanceProfiles(6, torch.rand(2 * 12), (3, 4))
+    one, other = profiles().detach().reshape(6, 2, 12).unbind(dim=1)
+    torch.testing.assert_close(one, other)
 
 
 def test_every_parameter_learns(decoder) -> None:

@@ -53,6 +53,9 @@ DEFAULT_CONDITIONS = (
 
 _ONE_HOT = ("kind", "pdg")
 
+ELECTROMAGNETIC = (11, 22)
+"""PDG codes, without sign, of particles that make electromagnetic showers alone."""
+
 # Share of the trained range beyond which a particle counts as outside it.
 _RANGE_MARGIN = 1e-3
 
@@ -178,6 +181,15 @@ class ConditionSet:
                 )
             )
         return cls(tuple(names), tuple(kinds), tuple(features), tuple(labels))
+
+    @property
+    def electromagnetic(self) -> tuple[int, ...]:
+        """Numbers of the vector of which one is 1 for photons and electrons; or none."""
+        kinds = [kind for kind in self.kinds if abs(kind) in ELECTROMAGNETIC]
+        names = {f"{name}_{kind}" for name in _ONE_HOT for kind in kinds}
+        names |= {"family_photon", "family_electron"}
+        found = [k for k, feature in enumerate(self.features) if feature.name in names]
+        return tuple(found)
 
     def raw(self, particles: Particles, geometry: DetectorGeometry) -> NDArray[np.float64]:
         """Features in their own units, ``(n, dim)``.

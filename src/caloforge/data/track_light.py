@@ -13,19 +13,21 @@ show none of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import least_squares
 
+from caloforge.data.features import ELECTROMAGNETIC
 from caloforge.errors import ConfigError
 from caloforge.geometry import GridLayout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from caloforge.data.features import ConditionSet
     from caloforge.data.particles import Particles
     from caloforge.data.transforms import CellFrame
 
@@ -41,6 +43,8 @@ _CORE = 2
 _LONG = tuple((0, d) for d in range(6, 11))
 # Pairs of showers that it takes: on the ZN they leave companions uncertain by a sixth.
 FEWEST_PAIRS = 500
+# For photons and electrons alone, whose tracks have few companions.
+FEWEST_ELECTROMAGNETIC = 250
 # Bounds of companions, wander and reach: from none to what is beyond any detector.
 _BOUNDS = ((1e-3, 0.0, 0.3), (20.0, 0.95, 5.0))
 
@@ -71,11 +75,53 @@ class TrackLight:
         companions: Mean number of other photons of its track that a photon has.
         wander: Chance that a photon tries to leave the cell that its track was drawn to.
         reach: Scale of the distance that it goes, in cells: see `steps`.
+        electromagnetic: Those of photons and electrons, if they were measured apart.
+        columns: Numbers of the condition vector of which one is 1 for photons and electrons.
     """
 
     companions: float
     wander: float
     reach: float
+    electromagnetic: TrackLight | None = None
+    columns: tuple[int, ...] = ()
+
+    @classmethod
+    def by_family(
+        cls,
+        frame: CellFrame,
+        particles: Particles,
+        showers: NDArray[Any],
+        conditions: ConditionSet,
+    ) -> TrackLight:
+        """Measure it, for photons and electrons apart if the model can tell them.
+
+        Tracks of electromagnetic showers are short and give few photons; a hadron may cross
+        many fibres.
+
+        Arguments:
+            frame: As in `fit`.
+            particles: As in `fit`.
+            showers: As in `fit`.
+            conditions: The model's conditions. One law is measured for all if they do not name
+                the kind, or there are too few pairs of either family.
+
+        Raises:
+            ConfigError: As `fit`.
+        """
+        columns = conditions.electromagnetic
+        apart = np.isin(np.abs(particles["pdg"]), ELECTROMAGNETIC)
+        n = np.count_nonzero(apart) // 2
+        few = n < FEWEST_ELECTROMAGNETIC or len(apart) // 2 - n < FEWEST_PAIRS
+        if not columns or few:
+            return cls.fit(frame, particles, showers)
+        own, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
+        return replace(
+            cls.fit(frame, particles.select(rest), showers[rest]),
+            electromagnetic=cls.fit(
+                frame, particles.select(own), showers[own], fewest=FEWEST_ELECTROMAGNETIC
+            ),
+            columns=columns,
+        )
 
     @classmethod
     def fit(
@@ -83,6 +129,8 @@ class TrackLight:
         frame: CellFrame,
         particles: Particles,
         showers: NDArray[Any],
+        *,
+        fewest: int = FEWEST_PAIRS,
     ) -> TrackLight:
         """Measure it.
 
@@ -94,6 +142,7 @@ class TrackLight:
             frame: The model's frame of cells.
             particles: Incident particles; rows 2k and 2k + 1 are the same particle.
             showers: Their cells in the detector's order, ``(2 n, cell)``.
+            fewest: Pairs that it takes.
 
         Raises:
             ConfigError: If the detector is no grid of counts, or there are too few pairs.
@@ -105,10 +154,10 @@ class TrackLight:
                 "grid that counts; take 'negative-binomial' or 'log1p'"
             )
             raise ConfigError(msg)
-        if n < FEWEST_PAIRS:
+        if n < fewest:
             msg = (
                 f"model.cells: found {n} particles with repeated showers, expected "
-                f"{FEWEST_PAIRS} or more for 'tracks'; take 'negative-binomial'"
+                f"{fewest} or more for 'tracks'; take 'negative-binomial'"
             )
             raise ConfigError(msg)
         pairs = PairCounts(layout.cells)
@@ -165,13 +214,13 @@ class PairCounts:
         many = np.array([len(_like(lag)) for lag in self._lags])
 
         def residuals(parameters: Array) -> Array:
-            light = TrackLight(*(float(value) for value in parameters))
+            light = TrackLight(*parameters.tolist())
             expected = expected_pairs(light, self._mean, self._outside, self._lags)
             weighted: Array = many * (expected - excess)
             return weighted
 
         fit = least_squares(residuals, (1.0, 0.5, 1.2), bounds=_BOUNDS)
-        return TrackLight(*(float(value) for value in fit.x))
+        return TrackLight(*fit.x.tolist())
 
 
 def expected_pairs(

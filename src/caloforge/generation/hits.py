@@ -48,6 +48,7 @@ class HitDrawing:
         law: How counts are distributed, one of `LAWS`.
         frame: The model's frame of cells.
         compiled: Whether to use numba if it is installed. The showers do not depend on it.
+        table: Of the shapes, if it is there already.
 
     Attributes:
         loops: `caloforge.generation.loops`, if it is used.
@@ -57,7 +58,13 @@ class HitDrawing:
     """
 
     def __init__(
-        self, shapes: NDArray[Any], law: CellLaw, frame: CellFrame, *, compiled: bool = True
+        self,
+        shapes: NDArray[Any],
+        law: CellLaw,
+        frame: CellFrame,
+        *,
+        compiled: bool = True,
+        table: AliasTable | None = None,
     ) -> None:
         if law.name not in LAWS:
             msg = f"model: draws hits by law '{law.name}', expected one of {', '.join(LAWS)}"
@@ -69,12 +76,18 @@ class HitDrawing:
         self.law = law
         self.frame = frame
         self.n_cells = shapes.shape[1]
-        self._table = AliasTable(shapes)
+        self._table = AliasTable(shapes) if table is None else table
         self._shapes = shapes.astype(np.float32)
         self._wandering = wandering(law, frame.geometry)
         self._per_count = 1.0
         if law.name in CLUSTERED:
             self._per_count = float(np.log(law.fano) / (law.fano - 1))
+        self._electromagnetic: HitDrawing | None = None
+        if law.electromagnetic is not None:
+            own = law.electromagnetic
+            self._electromagnetic = HitDrawing(
+                shapes, own, frame, compiled=compiled, table=self._table
+            )
         self.loops = installed_loops() if compiled else None
         self._drawing: HitLoops | None = None
         if self.loops is not None:
@@ -87,6 +100,7 @@ class HitDrawing:
         *,
         seed: int,
         showers: NDArray[np.int64],
+        apart: NDArray[np.bool_] | None = None,
     ) -> NDArray[Any]:
         """Draw showers. A row depends on its own amounts and particle, seed and number.
 
@@ -95,6 +109,7 @@ class HitDrawing:
             particles: Incident particle of each shower.
             seed: Key of the random numbers.
             showers: Numbers of the showers, ``(n,)``.
+            apart: Which showers follow the law of photons and electrons, ``(n,)``.
 
         Returns:
             Counts in the detector's order of cells, ``(n, cell)``, uint16, or uint32 where a
@@ -103,6 +118,14 @@ class HitDrawing:
         Raises:
             BundleError: If an amount is negative, not a number, or out of all measure.
         """
+        if apart is not None and self._electromagnetic is not None and apart.any():
+            both: NDArray[Any] = np.zeros((len(showers), self.n_cells), dtype=np.uint16)
+            for chosen, drawing in ((apart, self._electromagnetic), (~apart, self)):
+                some = particles.select(chosen)
+                made = drawing.draw(amounts[chosen], some, seed=seed, showers=showers[chosen])
+                both = both.astype(np.promote_types(both.dtype, made.dtype), copy=False)
+                both[chosen] = made
+            return both
         moved = self.frame.moved(particles)
         if self._drawing is not None:
             counts = self._drawing.draw(amounts, moved, self._per_count, seed, showers)

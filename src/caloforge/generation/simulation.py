@@ -95,6 +95,8 @@ class FastSimulation:
         self._frame = bundle.frame
         self._hits, self._run = self._way(compiled)
         self._wandering = wandering(self._law, self.geometry)
+        own = self._law.electromagnetic
+        self._apart = None if own is None else wandering(own, self.geometry)
         self._chain = self._compiled_chain()
 
     def _way(
@@ -294,6 +296,7 @@ class FastSimulation:
                 particles,
                 seed=seed,
                 showers=numbers[low:high],
+                apart=self._law.apart(conditions[low:high]),
             )
         # One array from the start: pieces of it, held meanwhile, would fragment the memory.
         made = self._empty(len(particles))
@@ -304,7 +307,8 @@ class FastSimulation:
             rows_here = padded.select(tile)
             cells = self._frame.completed(cells, rows_here)
             order = self._frame.order(rows_here)
-            showers = self._tile(cells, order, numbers[tile], seed)[asked]
+            apart = self._law.apart(conditions[tile])
+            showers = self._tile(cells, order, numbers[tile], seed, apart)[asked]
             if made.dtype == np.uint16 and showers.max() > np.iinfo(np.uint16).max:
                 made = made.astype(np.uint32)
             first = tile.start - low
@@ -317,17 +321,20 @@ class FastSimulation:
         order: NDArray[np.int64],
         numbers: NDArray[np.int64],
         seed: int,
+        apart: NDArray[np.bool_] | None,
     ) -> NDArray[Any]:
         """Turn the cells of a model into those of the detector."""
         if self.geometry.counts:
-            return draw_counts(
-                cells,
-                self._law,
-                seed=seed,
-                showers=numbers,
-                order=order,
-                wandering=self._wandering,
+            laws = (self._law, self._wandering), (self._law.electromagnetic, self._apart)
+            # Both laws for all: what a row gets may depend on its place in the tile.
+            drawn, *own = (
+                draw_counts(
+                    cells, law, seed=seed, showers=numbers, order=order, wandering=wandering
+                )
+                for law, wandering in laws
+                if law is not None
             )
+            return drawn if apart is None else np.where(apart[:, None], own[0], drawn)
         check_cells(cells)
         return to_detector(cells, order)
 

@@ -203,8 +203,9 @@ class E2ESinkhornAutoencoder(Autoencoder):
             terms["energy_score"] = score.detach()
         if match.region_weight > 0:
             # Two draws are enough for an unbiased score, and decoding is what costs.
-            cells = self.decode(generated[:2].flatten(0, 1), conditions.repeat(2, 1))
-            drawn = self.region_sums.drawn(cells * batch.near.repeat(2, 1), self.cell_law, rng)
+            twice = conditions.repeat(2, 1)
+            cells = self.decode(generated[:2].flatten(0, 1), twice) * batch.near.repeat(2, 1)
+            drawn = self.region_sums.drawn(cells, self.cell_law, rng, twice)
             drawn = drawn.reshape(2, n, -1).transpose(0, 1)
             score = energy_score(self.region_sums(batch.showers), drawn)
             total = total + match.region_weight * score

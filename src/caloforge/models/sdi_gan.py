@@ -213,7 +213,9 @@ class SDIGAN(DCGAN):
             total = total + weights.diversity * diversity
             terms["diversity"] = diversity.detach()
         if weights.intensity > 0:
-            drawn = self.region_sums.drawn(self.cells(outputs) * near, self.cell_law, rng)
+            drawn = self.region_sums.drawn(
+                self.cells(outputs) * near, self.cell_law, rng, conditions.repeat(2, 1)
+            )
             first, second = drawn[:, -1:].chunk(2)
             true = self.region_sums(batch.showers)[:, -1:]
             intensity = mean_mismatch(true, first, second)

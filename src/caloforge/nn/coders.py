@@ -229,7 +229,7 @@ def make_decoder(
     if network == "upsampling" and spec.grid is not None:
         return UpsamplingDecoder(inputs, widths[0], widths[1:], spec.grid, spec.planes)
     if network == "shapes":
-        return ShapeDecoder(inputs, widths[:-1], widths[-1], bias)
+        return ShapeDecoder(inputs, widths[:-1], widths[-1], bias, spec.grid)
     mlp = MLP((inputs, *widths, spec.n_cells))
     with torch.no_grad():
         mlp.last.weight.mul_(0.1)

@@ -49,8 +49,16 @@ class RegionSums(nn.Module):
         """Sum up each region in the detector's unit, ``(batch, cell) -> (batch, region)``."""
         return showers @ self.get_buffer("masks")
 
-    def drawn(self, cells: Tensor, law: CellLaw, rng: torch.Generator) -> Tensor:
+    def drawn(
+        self,
+        cells: Tensor,
+        law: CellLaw,
+        rng: torch.Generator,
+        conditions: Tensor | None = None,
+    ) -> Tensor:
         r"""Map a model's cells ``(batch, cell)`` to what their counts would give.
+
+        Tracks of photons and electrons are told from others by the ``conditions``.
 
         Counts are drawn. The gradient takes a count for its intensity, which is the first
         order of :math:`\\mathrm{d} E f(X) / \\mathrm{d} \\lambda = E[f(X + 1) - f(X)]`.
@@ -60,7 +68,8 @@ class RegionSums(nn.Module):
         # A track may lie in several regions: none of them has the spread of a large sum.
         sums = self.plain(cells)
         with torch.no_grad():
-            counts = draw_tracks(gathered(cells), law, self.grid, rng)
+            seen = None if conditions is None else gathered(conditions)
+            counts = draw_tracks(gathered(cells), law, self.grid, rng, seen)
             noise = own(self.plain(counts)) - sums
         return self._stabilised(sums + noise)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from caloforge.data.track_light import TrackLight, steps
-from caloforge.nn.cells import NegativeBinomialCells
+from caloforge.nn.cells import PoissonCells
 from caloforge.types import CellLaw
 
 if TYPE_CHECKING:
@@ -20,17 +21,18 @@ if TYPE_CHECKING:
 _TAIL = 1e-6
 
 
-class TrackCells(NegativeBinomialCells):
-    r"""Negative-binomial cells, drawn so that neighbours go together as one track's light does.
+class TrackCells(PoissonCells):
+    r"""Counts drawn so that neighbours go together as one track's light does.
 
-    The loss is that of `NegativeBinomialCells`: each cell alone is taken to be negative
-    binomial around its intensity :math:`\lambda`, with a learned Fano factor that serves
-    training alone. Drawn counts are clusters of a larger factor, that of the sum of many
-    cells, whose counts wander: each tries with some chance a step :math:`i \to j`, short ones
-    more often (`caloforge.data.track_light.steps`), and makes it with probability
-    :math:`\min(1, \lambda_j / \lambda_i)`. By Metropolis' rule that leaves every mean where it
-    was. How many counts a track has and how far they go is measured from repeated showers
-    before training (`TrackLight`), not learned.
+    The loss is that of `PoissonCells`, as counts of tracks are no Poisson counts but have a
+    mean :math:`\lambda`, which Poisson's likelihood finds whatever the true law is (Gourieroux,
+    Monfort and Trognon, 1984). The negative-binomial one does not: it takes light from the
+    core to the far cells (docs/experiments.md). Drawn counts are clusters of the Fano factor
+    of the sum of many cells, whose counts wander: each tries with some chance a step
+    :math:`i \to j`, short ones more often (`caloforge.data.track_light.steps`), and makes it
+    with probability :math:`\min(1, \lambda_j / \lambda_i)`. By Metropolis' rule that leaves
+    every mean where it was. How many counts a track has and how far they go is measured from
+    repeated showers before training (`TrackLight`), not learned.
 
     Arguments:
         spec: Sizes, the mean shower and the measured tracks; without them, as when weights are
@@ -40,21 +42,37 @@ class TrackCells(NegativeBinomialCells):
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__(spec)
         light = spec.tracks or TrackLight(1.0, 0.0, 1.0)
-        values = (light.companions, light.wander, light.reach)
+        rows = (light, light.electromagnetic or light)
+        values = [(row.companions, row.wander, row.reach) for row in rows]
         self.register_buffer("light", torch.tensor(values, dtype=torch.float64))
+        # Which conditions say that a shower is electromagnetic.
+        columns = torch.zeros(spec.condition_dim)
+        columns[list(light.columns)] = 1
+        self.register_buffer("electromagnetic", columns)
 
     def law(self) -> CellLaw:
-        """Tracks."""
-        companions, wander, reach = self.get_buffer("light").tolist()
-        return CellLaw("tracks", 1 + companions, wander, reach)
+        """Tracks, those of photons and electrons apart if they were measured so."""
+        most, electromagnetic = (
+            CellLaw("tracks", 1 + companions, wander, reach)
+            for companions, wander, reach in self.get_buffer("light").tolist()
+        )
+        columns = tuple(self.get_buffer("electromagnetic").nonzero()[:, 0].tolist())
+        if not columns:
+            return most
+        return replace(most, electromagnetic=electromagnetic, columns=columns)
 
     def law_of_one(self) -> CellLaw:
-        """Negative binomial with the learned Fano factor."""
-        return super().law()
+        """Negative binomial, with the companions that stay in the cell."""
+        companions, wander, _ = self.get_buffer("light")[0].tolist()
+        return CellLaw("negative-binomial", 1 + companions * (1 - wander))
 
 
 def draw_tracks(
-    cells: Tensor, law: CellLaw, grid: tuple[int, int], rng: torch.Generator
+    cells: Tensor,
+    law: CellLaw,
+    grid: tuple[int, int],
+    rng: torch.Generator,
+    conditions: Tensor | None = None,
 ) -> Tensor:
     """Draw counts under the law ``"tracks"``.
 
@@ -63,10 +81,23 @@ def draw_tracks(
         law: The law.
         grid: Cells along x and y.
         rng: Random generator of their device.
+        conditions: Scaled conditions, ``(batch, condition)``; without them the law of hadrons
+            holds for photons and electrons, too.
 
     Returns:
         Counts, ``(batch, cell)``.
     """
+    apart = None if conditions is None else law.apart(conditions)
+    if apart is None or law.electromagnetic is None:
+        return _drawn(cells, law, grid, rng)
+    counts = torch.empty_like(cells)
+    for rows, own in ((apart, law.electromagnetic), (~apart, law)):
+        counts[rows] = _drawn(cells[rows], own, grid, rng)
+    return counts
+
+
+def _drawn(cells: Tensor, law: CellLaw, grid: tuple[int, int], rng: torch.Generator) -> Tensor:
+    """Draw counts of one law."""
     device, excess = cells.device, law.fano - 1
     rate = cells * (math.log(law.fano) / excess)
     clusters = torch.poisson(rate, generator=rng)

@@ -284,16 +284,24 @@ class PhaseTraining(LightningModule):
             noise = torch.randn(n, model.noise_dim, generator=rng, device=self.device)
             cells = model.sample(showers.conditions, noise).float()
             self._check(cells.sum(), "a sum of generated showers")
-            sums.append(self._drawn_channels(batch, cells, model.cell_law, rng))
+            law, conditions = model.cell_law, showers.conditions
+            sums.append(self._drawn_channels(batch, cells, law, rng, conditions))
         self._channel_sums.append(torch.stack(sums))
 
     def _drawn_channels(
-        self, batch: ValidationBatch, cells: Tensor, law: CellLaw, rng: torch.Generator
+        self,
+        batch: ValidationBatch,
+        cells: Tensor,
+        law: CellLaw,
+        rng: torch.Generator,
+        conditions: Tensor,
     ) -> Tensor:
         """Channel sums of drawn counts; tracks lie in several channels."""
         layout = self.train_data.geometry.layout
         if law.name == "tracks" and isinstance(layout, GridLayout):
-            counts = draw_tracks(batch.detector_cells(cells), law, layout.cells, rng)
+            counts = draw_tracks(
+                batch.detector_cells(cells), law, layout.cells, rng, conditions
+            )
             return counts @ batch.masks.T
         return law.draw_sums(batch.channel_sums(cells), rng)
 

@@ -89,7 +89,7 @@ def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
             light = fit_light(file, split.train, frame, rng)
         tracks = None
         if getattr(run.model, "cells", "") == "tracks":
-            tracks = track_light(file, split.train, frame)
+            tracks = track_light(file, split.train, frame, train.conditions)
         spec = ShowerSpec.of(file.geometry, train.conditions.dim, start=start, tracks=tracks)
         incident = file.column("incident")
         data = {

@@ -176,13 +176,16 @@ def stored(path: Path) -> Stored:
         return Stored(dataset.dtype, row_bytes, max(1, int(chunk_rows)))
 
 
-def track_light(file: ShowerFile, rows: NDArray[np.int64], frame: CellFrame) -> TrackLight:
+def track_light(
+    file: ShowerFile, rows: NDArray[np.int64], frame: CellFrame, conditions: ConditionSet
+) -> TrackLight:
     """Measure tracks on the first two showers of particles that have two.
 
     Arguments:
         file: A shower file.
         rows: Rows of the training side.
         frame: The model's frame of cells.
+        conditions: The model's conditions.
 
     Raises:
         ConfigError: As `TrackLight.fit`.
@@ -195,4 +198,4 @@ def track_light(file: ShowerFile, rows: NDArray[np.int64], frame: CellFrame) -> 
     pairs = rows[np.stack((order[same], order[same + 1]), axis=1).ravel()]
     in_file, where = np.unique(pairs, return_inverse=True)  # a file is read forwards
     particles, showers = file.particles_at(in_file), file.read_rows(in_file)
-    return TrackLight.fit(frame, particles.select(where), showers[where])
+    return TrackLight.by_family(frame, particles.select(where), showers[where], conditions)
