@@ -59,7 +59,10 @@ BUNDLES = (
     of_zoo("zn-e2e-sae", "zn/e2e-sae-tuned-0"),
     # With its encoder it has 3.4 MB.
     of_zoo("zn-e2e-sae-published", "zn/e2e-sae-published-0", generation_only=True),
+    of_zoo("zn-e2e-shapes", "zn/e2e-shapes-tuned-0", generation_only=True),
+    of_zoo("zn-flow-matching", "zn/flow-matching-tuned-0"),
     of_zoo("zp-e2e-sae", "zp/e2e-sae-tuned-0"),
+    of_zoo("zp-e2e-shapes", "zp/e2e-shapes-tuned-0", generation_only=True),
 )
 
 
