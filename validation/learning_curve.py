@@ -3,8 +3,8 @@
     python validation/learning_curve.py            # 3 core-minutes a share
     python validation/learning_curve.py --draw     # only the table and the picture
 
-Parts are nested; steps, settings and the validation side are the same for all. Figures are of the
-validation particles: test showers are not touched.
+Parts are nested; steps, settings and the validation side are the same for all. Figures are of
+the validation particles: test showers are not touched.
 """
 
 from __future__ import annotations
