@@ -55,6 +55,36 @@ def test_matrices_are_rounded_by_half_a_step_and_vectors_are_not(bundle, dtype) 
     assert rounded > 100
 
 
+def test_whole_steps_round_by_half_of_one(bundle, tmp_path) -> None:
+    before = bundle.model.state_dict()
+    small = slim(bundle, weights_dtype="int8")
+    rounded = 0
+    for name, weight in small.model.state_dict().items():
+        if weight.ndim < 2:
+            assert torch.equal(weight, before[name])
+            continue
+        largest = before[name].abs().flatten(1).amax(dim=1, keepdim=True)
+        change = (weight - before[name]).abs().flatten(1)
+        assert (change <= largest / 127 * 1.0001).all()
+        rounded += int((change > 0).sum())
+    assert rounded > 100
+    folder = write_bundle(tmp_path / "small", small, force=False)
+    stored = load_file(folder / "weights.safetensors")
+    assert {t.dtype for t in stored.values() if t.ndim > 1} == {torch.int8}
+    read = read_bundle(folder)
+    for name, weight in small.model.state_dict().items():
+        assert torch.equal(weight, read.model.state_dict()[name])
+    twice = write_bundle(tmp_path / "twice", read, force=False)
+    assert read_bundle(twice).weights_sha256 == read.weights_sha256
+
+
+def test_rows_of_zeros_stay_zeros() -> None:
+    storage, state = Storage("int8"), {"w": torch.tensor([[0.0, 0.0], [3e-39, 1e30]])}
+    back = storage.unpacked(storage.packed(state), state)["w"]
+    assert back[0].tolist() == [0, 0]
+    assert back[1].tolist() == pytest.approx([0, 1e30], rel=1 / 127)
+
+
 @pytest.mark.parametrize(("dtype", "most"), [("float16", 1e-3), ("bfloat16", 8e-3)])
 def test_outputs_change_a_little(bundle, dtype, most) -> None:
     """A few times the rounding of a weight: random errors add up in quadrature."""

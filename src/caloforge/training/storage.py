@@ -18,8 +18,12 @@ WEIGHT_TYPES = {
     "float32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
+    "int8": torch.int8,
 }
 """What the matrices of a bundle can be stored as."""
+
+_STEPS = 127
+_SCALE = ".scale"
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,12 @@ class Storage:
 
     Half precision rounds each weight :math:`w` of a matrix or convolution once, when it is
     written: by at most :math:`2^{-11} |w|` in float16 (and at most :math:`2^{-25}` where
-    :math:`|w| < 2^{-14}`), by at most :math:`2^{-8} |w|` in bfloat16. Reading gives float32
-    again, so that every reader has the same network. Vectors (biases, scales, statistics of a
-    batch normalisation) keep float32: they are small, and a bias is added to all it meets.
+    :math:`|w| < 2^{-14}`), by at most :math:`2^{-8} |w|` in bfloat16. Whole numbers, ``int8``,
+    count steps: they round by half a step, at most a 127th of the largest weight of their row.
+    The step of each row, a power of two, is stored beside them as ``NAME.scale``. Reading gives
+    float32 again, so that every reader has the same network. Vectors (biases, scales,
+    statistics of a batch normalisation) keep float32: they are small, and a bias is added to
+    all it meets.
 
     Attributes:
         weights_dtype: Of tensors with two dimensions or more: a key of `WEIGHT_TYPES`.
@@ -70,7 +77,10 @@ class Storage:
                 continue
             plain = tensor.detach().cpu().contiguous()
             if plain.dtype == torch.float32 and plain.ndim > 1:
-                plain = _rounded(name, plain, kind)
+                if kind == torch.int8:
+                    plain, packed[name + _SCALE] = _in_steps(plain)
+                else:
+                    plain = _rounded(name, plain, kind)
             packed[name] = plain
         return packed
 
@@ -91,8 +101,11 @@ class Storage:
             for name in self.left_out
             if name not in stored
         }
+        scales = {name for name in stored if name.endswith(_SCALE) and name not in state}
         given = {
-            name: tensor.to(_type_of(name, tensor, state)) for name, tensor in stored.items()
+            name: _whole(name, tensor, stored).to(_type_of(name, tensor, state))
+            for name, tensor in stored.items()
+            if name not in scales
         }
         return {**missing, **given}
 
@@ -117,6 +130,26 @@ def _rounded(name: str, tensor: Tensor, kind: torch.dtype) -> Tensor:
         )
         raise ConfigError(msg)
     return tensor.to(kind)
+
+
+def _in_steps(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """Round to whole steps, ``(row, ...) -> (row, ...), (row,)``."""
+    largest = (
+        tensor.abs().flatten(1).amax(dim=1) if tensor.numel() else tensor.flatten(1).sum(1)
+    )
+    # Powers of two: what was read is exact, and is packed into the same numbers again.
+    part, exponent = torch.frexp(largest / _STEPS)
+    scale = torch.ldexp(torch.ones_like(largest), exponent - (part == 0.5).int())
+    shape = (-1, *[1] * (tensor.ndim - 1))
+    return (tensor / scale.reshape(shape)).round().to(torch.int8), scale
+
+
+def _whole(name: str, tensor: Tensor, stored: Mapping[str, Tensor]) -> Tensor:
+    """Undo `_in_steps` where it was done."""
+    if tensor.dtype != torch.int8 or name + _SCALE not in stored:
+        return tensor
+    shape = (-1, *[1] * (tensor.ndim - 1))
+    return tensor.float() * stored[name + _SCALE].reshape(shape)
 
 
 def _type_of(name: str, tensor: Tensor, state: Mapping[str, Tensor]) -> torch.dtype:
