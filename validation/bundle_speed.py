@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from caloforge.data import Particles
     from caloforge.generation import FastSimulation
 
-_BATCHES = (1024, 4096, 16384)
+_BATCHES = (1024, 4096)
 
 
 def rates(

@@ -2,6 +2,7 @@
 
     python validation/bundles.py              # all that are trained, a minute of a core each
     python validation/bundles.py zn-e2e-sae   # some of them
+    python validation/bundles.py --speeds     # times those that are there anew, on a quiet machine
     python validation/bundles.py zn-e2e-sae --from runs/e2e-study/e2e-0 --into /tmp/bundles
 
 Reads what `validation/zoo.py` trained in runs/zoo. Writes src/caloforge/bundles/NAME and
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundle_checks import Entry, checked, kinds
 from bundle_speed import machine, rates
-from result_files import write_json
+from result_files import read_json, write_json
 from zoo import Job, System, jobs, judged
 
 from caloforge.errors import BundleError, CaloforgeError
@@ -195,6 +196,24 @@ def install(entry: Entry, source: Path, into: Path, results: Path) -> Path:
     return target
 
 
+def time_again(into: Path, results: Path) -> None:
+    """Measure the speeds of the bundles that are there, and write them into card and JSON."""
+    from caloforge.data import load_sample
+    from caloforge.generation import load
+    from caloforge.training.bundle import add_metrics, read_table
+
+    for folder in sorted(path for path in into.iterdir() if (path / "bundle.json").is_file()):
+        simulation = load(folder)
+        test = read_table(folder)["metrics"]["test"]
+        particles = load_sample(test["sample"]).particles
+        test["showers_per_second"] = rates(simulation, particles)
+        test["machine"] = machine()
+        add_metrics(folder, {"test": test})
+        path = results / f"{folder.name}.json"
+        write_json(path, {**read_json(path), "test": test})
+        print(folder.name, test["showers_per_second"], flush=True)
+
+
 def check_sizes(folder: Path, into: Path) -> None:
     """Refuse a bundle that is too large, alone or with the others.
 
@@ -228,11 +247,15 @@ def main() -> None:
     """Install what is asked for; bundles that are refused leave an exit code of 2."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help="bundles; all by default")
+    parser.add_argument("--speeds", action="store_true", help="only time those that are there")
     parser.add_argument("--from", dest="source", type=Path, help="trained run, for one name")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "zoo")
     parser.add_argument("--into", type=Path, default=SHIPPED)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
+    if options.speeds:
+        time_again(options.into, options.results)
+        return
     known = {entry.name: entry for entry in BUNDLES}
     unknown = [name for name in options.names if name not in known]
     if unknown or (options.source and len(options.names) != 1):
