@@ -2,7 +2,7 @@
 
     python validation/bundles.py              # all that are trained, a minute of a core each
     python validation/bundles.py zn-e2e-sae   # some of them
-    python validation/bundles.py --speeds     # times those that are there anew, on a quiet machine
+    python validation/bundles.py --speeds     # times those that are there, on a quiet machine
     python validation/bundles.py zn-e2e-sae --from runs/e2e-study/e2e-0 --into /tmp/bundles
 
 Reads what `validation/zoo.py` trained in runs/zoo. Writes src/caloforge/bundles/NAME and
