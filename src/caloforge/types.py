@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -67,6 +68,11 @@ class Phase:
 CLUSTERED = ("negative-binomial", "tracks")
 """Laws under which counts come in clusters."""
 
+_MOST_SIZES = 10_000
+
+TRACK_SHAPE = 4.0
+"""Shape of the sizes of tracks' clusters, see `CellLaw.cluster_sizes`."""
+
 
 @dataclass(frozen=True)
 class CellLaw:
@@ -91,6 +97,45 @@ class CellLaw:
     reach: float = 1.0
     electromagnetic: CellLaw | None = None
     columns: tuple[int, ...] = ()
+
+    @property
+    def _odds(self) -> tuple[float, float]:
+        """Shape and odds of the sizes of clusters."""
+        shape = TRACK_SHAPE if self.name == "tracks" else 0.0
+        return shape, (self.fano - 1) / (shape + 1)
+
+    @property
+    def clusters_per_count(self) -> float:
+        """Clusters for each expected count: the inverse of their mean size."""
+        shape, odds = self._odds
+        if shape == 0:
+            return math.log1p(odds) / odds
+        return -math.expm1(-shape * math.log1p(odds)) / (shape * odds)
+
+    def cluster_sizes(self, tail: float = 1e-10) -> list[float]:
+        r"""Distribution function of the sizes 1, 2, ... of clusters.
+
+        A negative binomial number without its zeros,
+        :math:`P(k) \propto \Gamma(k + r) / k! \; (b / (1 + b))^k`, with the odds
+        :math:`b = (\varphi - 1) / (r + 1)`: a count has :math:`\varphi - 1` companions on
+        average, so that a Poisson number of clusters has the variance :math:`\varphi` times its
+        mean. Under ``"negative-binomial"`` :math:`r` is 0, the logarithmic law (Quenouille,
+        1949). Under ``"tracks"`` it is `TRACK_SHAPE`: with the long tail of the logarithmic law
+        too few cells hold two photons, and too many four or more (docs/experiments.md).
+
+        Arguments:
+            tail: What may be left out at the end.
+        """
+        shape, odds = self._odds
+        ratio, sizes = odds / (1 + odds), 0.0
+        function: list[float] = []
+        chance = (1 - ratio) ** (shape + 1) / self.clusters_per_count
+        while 1 - sizes > tail and len(function) < _MOST_SIZES:
+            sizes += chance
+            function.append(sizes)
+            k = len(function)
+            chance *= ratio * (k + shape) / (k + 1)
+        return function
 
     def apart(self, conditions: Any) -> Any:  # noqa: ANN401 - tensors and arrays alike
         """Say which showers follow the law `electromagnetic`.

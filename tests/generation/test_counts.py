@@ -4,7 +4,7 @@ from scipy.stats import chisquare, logser, nbinom, poisson
 
 from caloforge.errors import BundleError
 from caloforge.generation.counts import BRIGHT, cluster_sizes, draw_counts, quantile
-from caloforge.types import CellLaw
+from caloforge.types import TRACK_SHAPE, CellLaw
 
 POISSON, ROUNDING = CellLaw("poisson"), CellLaw("rounding")
 LAWS = (POISSON, CellLaw("negative-binomial", 1.3), CellLaw("negative-binomial", 5.0))
@@ -51,11 +51,26 @@ class TestQuantile:
 @pytest.mark.parametrize("fano", [1.001, 1.3, 21.0])
 def test_clusters_follow_the_logarithmic_law(fano):
     levels = np.linspace(0, 1, 100_001)[1:] - 5e-6
-    sizes = cluster_sizes(fano, levels)
+    law = CellLaw("negative-binomial", fano)
+    sizes = cluster_sizes(law, levels)
     np.testing.assert_allclose(sizes.mean(), (fano - 1) / np.log(fano), rtol=1e-3)
     found = np.bincount(sizes, minlength=4)[1:4] / len(levels)
     np.testing.assert_allclose(found, logser.pmf([1, 2, 3], 1 - 1 / fano), atol=2e-5)
-    assert cluster_sizes(fano, np.array([1 - 2.0**-33])) < 600
+    assert cluster_sizes(law, np.array([1 - 2.0**-33])) < 600
+
+
+@pytest.mark.parametrize("fano", [1.001, 1.9, 21.0])
+def test_clusters_of_tracks_are_negative_binomial_without_zeros(fano):
+    law = CellLaw("tracks", fano)
+    levels = np.linspace(0, 1, 100_001)[1:] - 5e-6
+    sizes = cluster_sizes(law, levels).astype(float)
+    np.testing.assert_allclose(sizes.mean(), 1 / law.clusters_per_count, rtol=1e-3)
+    # A Poisson number of clusters has the Fano factor <k^2> / <k>.
+    np.testing.assert_allclose((sizes**2).mean() / sizes.mean(), fano, rtol=2e-3)
+    exact = nbinom(TRACK_SHAPE, 1 / (1 + (fano - 1) / (TRACK_SHAPE + 1)))
+    expected = exact.pmf([1, 2, 3]) / exact.sf(0)
+    found = np.bincount(sizes.astype(int), minlength=4)[1:4] / len(levels)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("law", LAWS)

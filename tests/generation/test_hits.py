@@ -117,7 +117,7 @@ def test_tracks_keep_the_means_and_bring_neighbours_together(of_shapes, toy_grid
 def test_generation_draws_the_tracks_that_training_draws(toy_grid) -> None:
     rng = np.random.default_rng(2)
     mean = 3 * rng.dirichlet(np.full(24, 0.5)).astype(np.float32) * 6
-    n = 40_000
+    n = 100_000
     cells, order = np.repeat(mean[None], n, axis=0), np.broadcast_to(np.arange(24), (n, 24))
     made = draw_counts(
         cells,

@@ -7,12 +7,15 @@ less products across two showers, count pairs of photons of one track.
 
 Showers of a particle differ in more than tracks. That one is brighter than the other as a whole
 is taken out; that one is wider is not, and counts as tracks: a spread of 15 % in width makes
-1.2 companions look like 1.5. On the embedded ZN pairs that are further apart than tracks reach
-show none of it.
+1.2 companions look like 1.5. Pairs that a shower's structure makes grow with its light, those
+of tracks do not, so that tracks are measured on the dimmest third of the pairs: on the embedded
+ZN hadrons have 0.9 companions there, 1.4 and 1.6 in the others. Photons and electrons, whose
+showers are all alike, are measured on all.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -45,6 +48,8 @@ _LONG = tuple((0, d) for d in range(6, 11))
 FEWEST_PAIRS = 500
 # For photons and electrons alone, whose tracks have few companions.
 FEWEST_ELECTROMAGNETIC = 250
+# The dimmest of the pairs are used: a shower's structure is not seen in them.
+DIM_SHARE = 1 / 3
 # Bounds of companions, wander and reach: from none to what is beyond any detector.
 _BOUNDS = ((1e-3, 0.0, 0.3), (20.0, 0.95, 5.0))
 
@@ -118,7 +123,11 @@ class TrackLight:
         return replace(
             cls.fit(frame, particles.select(rest), showers[rest]),
             electromagnetic=cls.fit(
-                frame, particles.select(own), showers[own], fewest=FEWEST_ELECTROMAGNETIC
+                frame,
+                particles.select(own),
+                showers[own],
+                fewest=FEWEST_ELECTROMAGNETIC,
+                share=1.0,
             ),
             columns=columns,
         )
@@ -131,6 +140,7 @@ class TrackLight:
         showers: NDArray[Any],
         *,
         fewest: int = FEWEST_PAIRS,
+        share: float = DIM_SHARE,
     ) -> TrackLight:
         """Measure it.
 
@@ -143,6 +153,7 @@ class TrackLight:
             particles: Incident particles; rows 2k and 2k + 1 are the same particle.
             showers: Their cells in the detector's order, ``(2 n, cell)``.
             fewest: Pairs that it takes.
+            share: Share of the pairs, the dimmest, that are used.
 
         Raises:
             ConfigError: If the detector is no grid of counts, or there are too few pairs.
@@ -161,8 +172,11 @@ class TrackLight:
             )
             raise ConfigError(msg)
         pairs = PairCounts(layout.cells)
-        for start in range(0, n, 256):
-            rows = slice(2 * start, 2 * min(start + 256, n))
+        light = showers.sum(axis=1, dtype=np.int64).reshape(n, 2).sum(axis=1)
+        dim = np.sort(np.argsort(light, kind="stable")[: math.ceil(share * n)])
+        both = np.stack((2 * dim, 2 * dim + 1), axis=1).ravel()
+        for start in range(0, len(both), 512):
+            rows = both[start : start + 512]
             some = particles.select(rows)
             cells = np.take_along_axis(showers[rows], frame.order(some), axis=1)
             pairs.add(cells * frame.near(some))

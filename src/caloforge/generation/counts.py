@@ -79,25 +79,10 @@ def quantile(
     return numbers
 
 
-def cluster_sizes(fano: float, probability: NDArray[np.float64]) -> NDArray[np.int64]:
-    r"""Sizes of clusters whose Poisson number makes a negative binomial sum.
-
-    The logarithmic law, :math:`P(k) = \theta^k / (k \log \varphi)` for :math:`k \ge 1`, with
-    :math:`\theta = 1 - 1 / \varphi`, cut off where 10^-10 of it are left.
-
-    Arguments:
-        fano: Fano factor of the sum, above 1.
-        probability: Uniform numbers, ``(n,)``.
-    """
-    return 1 + np.searchsorted(cluster_function(fano)[:-1], probability, side="right")
-
-
-def cluster_function(fano: float) -> NDArray[np.float64]:
-    """Distribution function of `cluster_sizes` for 1, 2, ... counts."""
-    theta = 1 - 1 / fano
-    k = np.arange(1, 2 + int(np.log(1e-10) / np.log(theta)))
-    function: NDArray[np.float64] = np.cumsum(theta**k / (k * np.log(fano)))
-    return function
+def cluster_sizes(law: CellLaw, probability: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Sizes of clusters, by `CellLaw.cluster_sizes`, from uniform numbers, ``(n,)`` both."""
+    function = np.array(law.cluster_sizes())
+    return 1 + np.searchsorted(function[:-1], probability, side="right")
 
 
 def draw_counts(
@@ -194,7 +179,7 @@ def _drawn(
     hits = quantile(
         CellLaw("poisson"),
         keyed.uniform(seed, showers, 0, keyed.TOTALS)[:, 0],
-        totals * (np.log(law.fano) / (law.fano - 1)) if clustered else totals,
+        totals * law.clusters_per_count if clustered else totals,
     )
     # Row r occupies (r, r + 1] of one increasing sequence: a single search serves all rows.
     edges /= np.where(totals > 0, totals, 1.0)[:, None]
@@ -208,7 +193,7 @@ def _drawn(
     place = np.repeat(np.arange(n) * n_cells, hits) + order.ravel()[place]
     sizes = None
     if clustered:
-        sizes = cluster_sizes(law.fano, keyed.coarse_uniform(seed, showers, hits, keyed.SIZES))
+        sizes = cluster_sizes(law, keyed.coarse_uniform(seed, showers, hits, keyed.SIZES))
     bright_place = row * n_cells + order[row, cell]
     if wandering is not None:
         if sizes is not None:

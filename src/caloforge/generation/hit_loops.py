@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caloforge.generation import random_numbers as keyed
-from caloforge.generation.counts import cluster_function
 from caloforge.generation.wandering import wandering
 from caloforge.geometry import GridLayout
 from caloforge.types import CLUSTERED, CellLaw
@@ -60,7 +59,7 @@ class HitLoops:
         self._loops = loops
         self._n_cells = shapes.shape[1]
         clustered = law.name in CLUSTERED
-        sizes = cluster_function(law.fano)[:-1] if clustered else np.empty(0)
+        sizes = np.array(law.cluster_sizes()[:-1] if clustered else [])
         moves = wandering(law, geometry)
         light, steps = shapes[:0], (np.zeros((0, 2), dtype=np.int64), np.empty(0))
         if moves is not None:

@@ -81,7 +81,7 @@ class HitDrawing:
         self._wandering = wandering(law, frame.geometry)
         self._per_count = 1.0
         if law.name in CLUSTERED:
-            self._per_count = float(np.log(law.fano) / (law.fano - 1))
+            self._per_count = law.clusters_per_count
         self._electromagnetic: HitDrawing | None = None
         if law.electromagnetic is not None:
             own = law.electromagnetic
@@ -174,7 +174,7 @@ class HitDrawing:
     def _sizes(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
         """Counts of hits, ``(hit,)``, from uniform numbers."""
         if self.law.name in CLUSTERED:
-            return cluster_sizes(self.law.fano, numbers)
+            return cluster_sizes(self.law, numbers)
         return np.ones(len(numbers), dtype=np.int64)
 
     def _wandered(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from caloforge.types import CellLaw
 if TYPE_CHECKING:
     from caloforge.nn.spec import ShowerSpec
 
-# The logarithmic law of cluster sizes is cut off where this share is left.
+# The law of cluster sizes is cut off where this share is left.
 _TAIL = 1e-6
 
 
@@ -98,13 +97,12 @@ def draw_tracks(
 
 def _drawn(cells: Tensor, law: CellLaw, grid: tuple[int, int], rng: torch.Generator) -> Tensor:
     """Draw counts of one law."""
-    device, excess = cells.device, law.fano - 1
-    rate = cells * (math.log(law.fano) / excess)
+    device = cells.device
+    rate = cells * law.clusters_per_count
     clusters = torch.poisson(rate, generator=rng)
     hit = clusters.nonzero()
     rows, place = hit.repeat_interleave(clusters[hit[:, 0], hit[:, 1]].long(), dim=0).T
-    k = torch.arange(1, 2 + int(math.log(_TAIL) / math.log(excess / law.fano)), device=device)
-    sizes = ((excess / law.fano) ** k / k).cumsum(dim=0) / math.log(law.fano)
+    sizes = torch.tensor(law.cluster_sizes(_TAIL), device=device)
     chance = torch.rand(rows.shape, generator=rng, device=device)
     size = 1 + torch.searchsorted(sizes[:-1], chance, right=True)
     rows, place = rows.repeat_interleave(size), place.repeat_interleave(size)
