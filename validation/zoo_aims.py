@@ -21,6 +21,8 @@ FIGURES = (
     ("mae_conditional", "conditional MAE / floor", 1.1, True),
     ("dispersion_discrepancy", "dispersion discrepancy / floor", 1.1, True),
 )
+# The e2e SAE has an aim of its own.
+E2E_LIMITS = {"w1_ratio": 1.5}
 SPEEDS = (("256", "showers/s of a core, 256 at a time", 50_000), ("1", "us, one by one", 200))
 
 
@@ -33,8 +35,15 @@ def aims(found: Mapping[str, Found]) -> list[str]:
         if not any(systems):
             continue
         for key, name, limit, of_floor in FIGURES:
-            cells = [_figure(runs, key, limit, of_floor=of_floor) for runs in systems]
-            rows.append([detector.upper(), name, f"<= {limit:g}", *cells])
+            limits = [
+                E2E_LIMITS.get(key, limit) if k == 0 else limit for k in range(len(SYSTEMS))
+            ]
+            cells = [
+                _figure(runs, key, own, of_floor=of_floor)
+                for runs, own in zip(systems, limits, strict=True)
+            ]
+            aim = f"<= {limit:g}" + (f" (e2e SAE {limits[0]:g})" if limits[0] != limit else "")
+            rows.append([detector.upper(), name, aim, *cells])
         for key, name, limit in SPEEDS:
             cells = [_speed(runs, key, limit) for runs in systems]
             sign = ">=" if key == "256" else "<="

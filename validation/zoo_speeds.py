@@ -10,7 +10,7 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundle_speed import machine, rates
+from bundle_speed import machine, rate, rates
 from result_files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -42,11 +42,12 @@ def measure(work: Path) -> None:
                 simulation = load(folder / "bundle")
                 once = rates(simulation, particles, SECONDS)
                 if draws_hits(simulation):
-                    once["256 without numba"] = rates(plain(simulation), particles, SECONDS)[
-                        "256"
-                    ]
+                    once["256 without numba"] = rate(plain(simulation), particles, 256, SECONDS)
                 found.setdefault(name, []).append(once)
                 print(round_, name, once, flush=True)
+    if not found:
+        msg = f"{work}: found no bundle of seed 0, expected what zoo.py trained; train first"
+        raise SystemExit(msg)
     write_json(
         RESULT,
         {

@@ -223,6 +223,9 @@ class LatentGenerator(ShowerGenerator, Protocol):
         ...
 
 
+ACTIVATIONS = {"none": 0, "leaky-relu": 1, "silu": 2}
+"""Numbers of the activations of a `DenseLayer`."""
+
 LEAKY_SLOPE = 0.2
 """Slope of ``"leaky-relu"`` below 0."""
 

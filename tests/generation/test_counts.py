@@ -3,7 +3,13 @@ import pytest
 from scipy.stats import chisquare, logser, nbinom, poisson
 
 from caloforge.errors import BundleError
-from caloforge.generation.counts import BRIGHT, cluster_sizes, draw_counts, quantile
+from caloforge.generation.counts import (
+    BRIGHT,
+    checked_law,
+    cluster_sizes,
+    draw_counts,
+    quantile,
+)
 from caloforge.types import TRACK_SHAPE, CellLaw
 
 POISSON, ROUNDING = CellLaw("poisson"), CellLaw("rounding")
@@ -156,3 +162,19 @@ def test_unknown_law():
         BundleError, match="model: draws cells by law 'gauss', expected one of poisson, neg"
     ):
         drawn([1.0], CellLaw("gauss"), n=3)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        CellLaw("tracks", 1.0),
+        CellLaw("tracks", np.nan, 0.5, 1.0),
+        CellLaw("negative-binomial", 1e9),
+        CellLaw("tracks", 2.0, 5.0, 1.0),
+        CellLaw("tracks", 2.0, 0.5, 0.0),
+        CellLaw("tracks", 2.0, 0.5, 1.0, CellLaw("tracks", -1.0), (0,)),
+    ],
+)
+def test_impossible_laws_are_refused(law):
+    with pytest.raises(BundleError, match="model: draws clusters of Fano factor"):
+        checked_law(law)

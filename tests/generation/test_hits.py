@@ -117,7 +117,7 @@ def test_tracks_keep_the_means_and_bring_neighbours_together(of_shapes, toy_grid
 def test_generation_draws_the_tracks_that_training_draws(toy_grid) -> None:
     rng = np.random.default_rng(2)
     mean = 3 * rng.dirichlet(np.full(24, 0.5)).astype(np.float32) * 6
-    n = 100_000
+    n = 40_000
     cells, order = np.repeat(mean[None], n, axis=0), np.broadcast_to(np.arange(24), (n, 24))
     made = draw_counts(
         cells,
@@ -130,9 +130,13 @@ def test_generation_draws_the_tracks_that_training_draws(toy_grid) -> None:
     generator = torch.Generator().manual_seed(0)
     trained = draw_tracks(torch.from_numpy(cells), TRACKS, (6, 4), generator).numpy()
     one, other = np.cov(made.T), np.cov(trained.T)
-    # A covariance of n pairs is uncertain by about the product of the spreads over sqrt(n).
-    spread = np.sqrt(np.diag(one))
-    scale = np.outer(spread, spread) * np.sqrt(2 / n) * np.where(np.eye(24), 3, 1)
+    # A covariance is a mean of products, as uncertain as they scatter.
+    scatter = sum(
+        (square.T @ square) / n - covariance**2
+        for covariance, drawn in ((one, made), (other, trained))
+        for square in ((drawn - drawn.mean(axis=0)) ** 2,)
+    )
+    scale = np.sqrt(scatter / n)
     assert (np.abs(one - other) < 5 * scale + 1e-4).all()
     spread = np.sqrt((made.var(axis=0) + trained.var(axis=0)) / n)
     assert (np.abs(made.mean(axis=0) - trained.mean(axis=0)) < 5 * spread + 1e-4).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 
 import numpy as np
@@ -14,6 +15,7 @@ from caloforge.data.far_light import FarLight
 from caloforge.data.particles import Particles
 from caloforge.data.transforms import CellFrame
 from caloforge.errors import BundleError
+from caloforge.generation import FastSimulation
 from caloforge.generation.hit_loops import installed_loops
 from caloforge.generation.hits import HitDrawing
 from caloforge.generation.random_numbers import normal
@@ -111,6 +113,45 @@ def test_without_numba_showers_are_drawn_by_numpy(monkeypatch) -> None:
     installed_loops.cache_clear()
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "caloforge.generation.loops")
+    try:
+        assert installed_loops() is None
+        shapes, rng = np.full((1, 1936), 1 / 1936), np.random.default_rng(0)
+        frame = CellFrame(caloforge.load_sample("zn-test").geometry)
+        drawing = HitDrawing(shapes, LAWS[0], frame)
+        assert drawing.loops is None
+        amounts, few = np.full((2, 1), 50, dtype=np.float32), incident(2, rng)
+        made = drawing.draw(amounts, few, seed=0, showers=np.arange(2))
+        assert made.sum() == pytest.approx(100, abs=50)
+    finally:
+        installed_loops.cache_clear()
+
+
+def test_a_simulation_without_numba_makes_the_same_showers(make_bundle, particles) -> None:
+    bundle = caloforge.load(make_bundle("tracks")).bundle
+    made = [
+        FastSimulation(bundle, compiled=compiled).generate(particles, seed=2).showers
+        for compiled in (True, False)
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+def test_a_simulation_can_be_sent_to_another_process(make_bundle, particles) -> None:
+    for one_by_one in (False, True):
+        simulation = caloforge.load(make_bundle("hits"), one_by_one=one_by_one)
+        copy = pickle.loads(pickle.dumps(simulation))
+        few = particles.select(slice(0, 5))
+        np.testing.assert_array_equal(
+            copy.showers(few, seed=1), simulation.showers(few, seed=1)
+        )
+
+
+@pytest.mark.parametrize("error", [OSError, EOFError, pickle.UnpicklingError])
+def test_a_cache_that_cannot_be_used_leaves_the_work_to_numpy(error, monkeypatch) -> None:
+    def fails() -> None:
+        raise error
+
+    installed_loops.cache_clear()
+    monkeypatch.setattr(loops, "warm_up", fails)
     try:
         assert installed_loops() is None
     finally:

@@ -32,14 +32,14 @@ def test_a_shower_does_not_depend_on_the_call(kind, make_bundle, particles) -> N
     assert same.mean() > 0.95
 
 
-def chained(loops, chain, conditions, noise):
-    return CompiledChain(loops, chain)(conditions.numpy(), noise.numpy())
+def chained(chain, conditions, noise):
+    return CompiledChain(chain)(conditions.numpy(), noise.numpy())
 
 
 @pytest.mark.parametrize("conditioned", [True, False])
 @pytest.mark.parametrize("condition_dim", [3, 0])
 def test_the_compiled_chain_is_the_network(conditioned, condition_dim) -> None:
-    loops = pytest.importorskip("caloforge.generation.loops", reason="needs numba")
+    pytest.importorskip("caloforge.generation.loops", reason="needs numba")
     torch.manual_seed(0)
     widths = {"noise_width": 9, "condition_width": 5, "hidden": [7], "outputs": 4}
     noise_generator = NoiseGenerator(6, condition_dim, **widths)
@@ -53,12 +53,10 @@ def test_the_compiled_chain_is_the_network(conditioned, condition_dim) -> None:
         codes = noise_generator(noise, conditions)
         joined = torch.cat((codes, conditions), dim=1) if conditioned else codes
         expected = decoder.amounts(joined).numpy()
-    found = chained(loops, chain, conditions, noise)
+    found = chained(chain, conditions, noise)
     np.testing.assert_allclose(found, expected, rtol=1e-3)
     # A row is the same in any company.
-    np.testing.assert_array_equal(
-        chained(loops, chain, conditions[7:8], noise[7:8]), found[7:8]
-    )
+    np.testing.assert_array_equal(chained(chain, conditions[7:8], noise[7:8]), found[7:8])
 
 
 @pytest.mark.parametrize("layer", [nn.Tanh(), nn.LeakyReLU(0.1)])

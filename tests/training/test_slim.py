@@ -78,6 +78,26 @@ def test_whole_steps_round_by_half_of_one(bundle, tmp_path) -> None:
     assert read_bundle(twice).weights_sha256 == read.weights_sha256
 
 
+@pytest.mark.parametrize(
+    "scale",
+    [None, torch.ones(1), torch.zeros(2), torch.tensor([1.0, torch.inf]), torch.ones(2).int()],
+)
+def test_steps_without_a_valid_scale_are_refused(scale) -> None:
+    storage, state = Storage("int8"), {"w": torch.ones(2, 3)}
+    stored = storage.packed(state)
+    assert storage.unpacked(stored, state)["w"].tolist() == torch.ones(2, 3).tolist()
+    del stored["w.scale"]
+    if scale is not None:
+        stored["w.scale"] = scale
+    with pytest.raises(ValueError, match=r"w.scale: found no positive float32"):
+        storage.unpacked(stored, state)
+
+
+def test_weights_that_are_not_finite_are_not_hidden() -> None:
+    with pytest.raises(ConfigError, match="w has a weight that is not finite"):
+        Storage("int8").packed({"w": torch.tensor([[torch.nan, 1.0]])})
+
+
 def test_rows_of_zeros_stay_zeros() -> None:
     storage, state = Storage("int8"), {"w": torch.tensor([[0.0, 0.0], [3e-39, 1e30]])}
     back = storage.unpacked(storage.packed(state), state)["w"]

@@ -6,6 +6,7 @@ a torus, and the cells that were rolled over an edge are far.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,17 @@ class FarLight:
 
     bins: tuple[int, ...]
     per_gev: Mapping[int, tuple[float, ...]]
+
+    def __post_init__(self) -> None:
+        rows = list(self.per_gev.values())
+        edges = all(isinstance(edge, int) for edge in self.bins) and self.bins[:1] == (0,)
+        known = 0 in self.per_gev and all(len(row) == len(self.bins) for row in rows)
+        values = [value for row in rows for value in row]
+        if not (edges and list(self.bins) == sorted(set(self.bins)) and known) or not all(
+            isinstance(value, int | float) and 0 <= value < math.inf for value in values
+        ):
+            msg = "far light: found no increasing bins from 0 with a mean of 0 or more in each"
+            raise ValueError(msg)
 
     @cached_property
     def edges(self) -> NDArray[np.int64]:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from types import ModuleType
+from caloforge.errors import BundleError
+from caloforge.generation.hit_loops import installed_loops
+from caloforge.types import ACTIVATIONS
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caloforge.types import DenseChain
@@ -17,19 +19,19 @@ if TYPE_CHECKING:
 class CompiledChain:
     """Gives the amounts of shapes without PyTorch, which takes 100 us to be called.
 
+    It needs numba.
+
     Arguments:
-        loops: `caloforge.generation.loops`.
         chain: The network.
     """
 
-    def __init__(self, loops: ModuleType, chain: DenseChain) -> None:
-        self._loops = loops
+    def __init__(self, chain: DenseChain) -> None:
         parts, layers = [], []
         for layer in chain.layers:
             weight = layer.weight.detach().cpu().float().numpy()
             bias = layer.bias.detach().cpu().float().numpy()
             parts += [weight.T.ravel(), bias]
-            activation = loops.ACTIVATIONS[layer.activation]
+            activation = ACTIVATIONS[layer.activation]
             layers.append((*weight.shape[::-1], activation, int(layer.conditioned)))
         self._numbers = np.concatenate(parts)
         self._layers = np.array(layers, dtype=np.int64)
@@ -40,7 +42,9 @@ class CompiledChain:
     ) -> NDArray[np.float32]:
         """Amounts, ``(n, condition), (n, noise) -> (n, shape)``."""
         amounts = np.empty((len(noise), self._layers[-1, 1]), dtype=np.float32)
-        self._loops.run_chain(
-            self._numbers, self._layers, self._limits, conditions, noise, amounts
-        )
+        loops = installed_loops()
+        if loops is None:
+            msg = "one_by_one: numba is gone, expected it as when the model was loaded"
+            raise BundleError(msg)
+        loops.run_chain(self._numbers, self._layers, self._limits, conditions, noise, amounts)
         return amounts

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", bound="np.number[Any]")
 LAWS = ("poisson", *CLUSTERED, "rounding")
 
+_MOST_FANO = 1000.0
+
 # From this intensity on a cell is drawn alone: it then costs less than its photons would.
 BRIGHT = 16.0
 
@@ -83,6 +85,25 @@ def cluster_sizes(law: CellLaw, probability: NDArray[np.float64]) -> NDArray[np.
     """Sizes of clusters, by `CellLaw.cluster_sizes`, from uniform numbers, ``(n,)`` both."""
     function = np.array(law.cluster_sizes())
     return 1 + np.searchsorted(function[:-1], probability, side="right")
+
+
+def checked_law(law: CellLaw) -> CellLaw:
+    """Return a law whose numbers are possible.
+
+    Raises:
+        BundleError: If they are not: the file is damaged.
+    """
+    for one in (law, law.electromagnetic):
+        if one is None or one.name not in CLUSTERED:
+            continue
+        possible = 1 < one.fano <= _MOST_FANO and 0 <= one.wander <= 1
+        if not (possible and 0.1 <= one.reach <= _MOST_FANO):
+            msg = (
+                f"model: draws clusters of Fano factor {one.fano:g}, wandering {one.wander:g}, "
+                f"reach {one.reach:g}, expected above 1, 0 to 1, 0.1 or more; it is damaged"
+            )
+            raise BundleError(msg)
+    return law
 
 
 def draw_counts(

@@ -30,18 +30,23 @@ _STREAMS = (keyed.HIT_TOTALS, keyed.HITS, keyed.TRACKS)
 
 @cache
 def installed_loops() -> ModuleType | None:
-    """Return `caloforge.generation.loops` where numba (extra ``fast``) is installed."""
+    """Return `caloforge.generation.loops` where numba (extra ``fast``) is installed and works.
+
+    It is compiled here, or read from where numba keeps what was compiled. If that fails, as on
+    a full disk or with a damaged file, NumPy does the work.
+    """
     try:
-        return import_module("caloforge.generation.loops")
-    except ImportError:
+        loops = import_module("caloforge.generation.loops")
+        loops.warm_up()
+    except Exception:  # noqa: BLE001 - what numba kept on disk may break in any way
         return None
+    return loops
 
 
 class HitLoops:
     """Hands to the loops what does not change from shower to shower.
 
     Arguments:
-        loops: `caloforge.generation.loops`.
         table: Draws cells.
         shapes: Chance of each of the model's cells, ``(shape, cell)``.
         law: How counts are distributed.
@@ -50,13 +55,11 @@ class HitLoops:
 
     def __init__(
         self,
-        loops: ModuleType,
         table: AliasTable,
         shapes: NDArray[np.float32],
         law: CellLaw,
         geometry: DetectorGeometry,
     ) -> None:
-        self._loops = loops
         self._n_cells = shapes.shape[1]
         clustered = law.name in CLUSTERED
         sizes = np.array(law.cluster_sizes()[:-1] if clustered else [])
@@ -91,13 +94,16 @@ class HitLoops:
 
         Returns:
             Counts in the detector's order of cells, ``(n, cell)``; ``None`` if an amount is no
-            amount, or a cell needs more than 16 bits.
+            amount, there are too many hits, or a cell needs more than 16 bits.
         """
         n = len(showers)
         shift = np.zeros((n, 2), dtype=np.int64) if moved.shift is None else moved.shift
         far = self._nothing_far if moved.far is None else (moved.far.bins, moved.far.rates)
         counts = np.zeros((n, self._n_cells), dtype=np.uint16)
-        answer = self._loops.draw_hits(
+        loops = installed_loops()
+        if loops is None:  # unpickled where numba is not
+            return None
+        answer = loops.draw_hits(
             amounts,
             np.uint64(seed),
             showers,
@@ -108,4 +114,4 @@ class HitLoops:
             far,
             counts,
         )
-        return counts if answer == self._loops.DRAWN else None
+        return counts if answer == loops.DRAWN else None

@@ -28,6 +28,8 @@ from caloforge.generation.wandering import wandering
 from caloforge.types import CLUSTERED, CellLaw
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
     from caloforge.data.far_light import FarRegion
@@ -49,9 +51,6 @@ class HitDrawing:
         frame: The model's frame of cells.
         compiled: Whether to use numba if it is installed. The showers do not depend on it.
         table: Of the shapes, if it is there already.
-
-    Attributes:
-        loops: `caloforge.generation.loops`, if it is used.
 
     Raises:
         BundleError: If the law is another, or the shapes are no chances.
@@ -88,10 +87,14 @@ class HitDrawing:
             self._electromagnetic = HitDrawing(
                 shapes, own, frame, compiled=compiled, table=self._table
             )
-        self.loops = installed_loops() if compiled else None
         self._drawing: HitLoops | None = None
-        if self.loops is not None:
-            self._drawing = HitLoops(self.loops, self._table, self._shapes, law, frame.geometry)
+        if compiled and installed_loops() is not None:
+            self._drawing = HitLoops(self._table, self._shapes, law, frame.geometry)
+
+    @property
+    def loops(self) -> ModuleType | None:
+        """`caloforge.generation.loops`, if it is used."""
+        return None if self._drawing is None else installed_loops()
 
     def draw(
         self,
@@ -159,7 +162,7 @@ class HitDrawing:
         self, means: NDArray[np.float64], seed: int, showers: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """Numbers of hits for expected counts, ``(n, k)`` both."""
-        if means.size and means.max() > MOST_HITS:
+        if not (means <= MOST_HITS).all():
             msg = (
                 f"model: gives showers of {means.max():.3g} counts, expected less than "
                 f"{MOST_HITS:g}; the bundle is of no use for these particles"

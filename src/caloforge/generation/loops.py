@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from llvmlite.binding import add_symbol
-from numba import float64, int32, njit
+from numba import config, float64, int32, njit
 from numba.core.types import ExternalFunction
 from numba.extending import get_cython_function_address
 
-from caloforge.types import LEAKY_SLOPE
+from caloforge.types import ACTIVATIONS, LEAKY_SLOPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +36,7 @@ _STEP_1, _STEP_2 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW, _32, _26, _6 = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(26), np.uint64(6)
 _0 = np.uint64(0)
 _FULL, _GUIDE = 65535, 512
-_LEAKY_RELU, _SILU = 1, 2
-ACTIVATIONS = {"none": 0, "leaky-relu": _LEAKY_RELU, "silu": _SILU}
+_LEAKY_RELU, _SILU = ACTIVATIONS["leaky-relu"], ACTIVATIONS["silu"]
 
 
 def _compiled(function: Function) -> Function:
@@ -128,7 +127,7 @@ def draw_hits(
     streams: tuple[int, int, int],
     law: tuple[float, float, float],
     sizes: NDArray[np.float64],
-    keep: NDArray[np.float64],
+    keep: NDArray[np.float32],
     alias: NDArray[np.int32],
     light: NDArray[np.float32],
     moves: tuple[NDArray[np.int64], NDArray[np.float64]],
@@ -349,3 +348,35 @@ def run_chain(
             n, place = outputs, bias + outputs
         for shape in range(n):
             amounts[row, shape] = np.exp(min(max(x[shape], low), high))
+
+
+def warm_up() -> None:
+    """Compile everything, or read what was compiled before.
+
+    Raises:
+        OSError: If what was compiled cannot be read or kept, and its like.
+    """
+    if getattr(config, "DISABLE_JIT", 0):
+        raise ImportError
+    row, one = np.zeros((1, 1), dtype=np.float32), np.zeros(1, dtype=np.int64)
+    table, none = np.ones((1, 1), dtype=np.float32), np.empty(0)
+    moves = np.zeros((0, 2), dtype=np.int64), none
+    draw_hits(
+        row,
+        np.uint64(0),
+        one,
+        (6, 7, 8),
+        (1.0, 0.0, 1.0),
+        none,
+        table,
+        np.zeros((1, 1), dtype=np.int32),
+        table[:0],
+        moves,
+        (1, 1),
+        np.zeros((1, 2), dtype=np.int64),
+        (one[:0], np.empty((0, 0))),
+        np.zeros((1, 1), dtype=np.uint16),
+    )
+    draw_normal(np.uint64(0), one, row)
+    layers = np.ones((1, 4), dtype=np.int64)
+    run_chain(np.zeros(2, dtype=np.float32), layers, (0.0, 0.0), row, row[:, :0], row)

@@ -21,7 +21,7 @@ from caloforge.data.files.shower_file import ShowerSample
 from caloforge.errors import ConfigError
 from caloforge.generation.batches import rebatched
 from caloforge.generation.chain import CompiledChain
-from caloforge.generation.counts import check_cells, draw_counts, to_detector
+from caloforge.generation.counts import check_cells, checked_law, draw_counts, to_detector
 from caloforge.generation.devices import chosen_device, using_threads
 from caloforge.generation.hits import HitDrawing
 from caloforge.generation.random_numbers import check_seed, normal
@@ -59,7 +59,8 @@ class FastSimulation:
         threads: CPU threads while generating. One is fastest on most networks; showers of
             other numbers of threads may differ in their last bits.
         one_by_one: Make every shower by itself: the least time for a single one, more for
-            many. Showers differ in their last bits from those made in tiles.
+            many. The network's last bits differ from those in tiles, also with and without
+            numba, and with them some counts.
         compiled: Use numba if it is installed (extra ``fast``).
         source: Where the bundle came from, for the provenance of showers.
         weights_sha256: Checksum of its weights, for the same purpose.
@@ -90,7 +91,7 @@ class FastSimulation:
         self._origin = {"bundle": source, "weights_sha256": weights_sha256}
         self._model = bundle.generator
         with torch.inference_mode():  # the law may hold learned parameters
-            self._law = self._model.cell_law
+            self._law = checked_law(self._model.cell_law)
         bundle.model.to(self.device).eval()
         self._frame = bundle.frame
         self._hits, self._run = self._way(compiled)
@@ -115,13 +116,12 @@ class FastSimulation:
 
     def _compiled_chain(self) -> CompiledChain | None:
         """The network for single showers, where it is a chain and numba is installed."""
-        model, loops = self._model, self._hits.loops if self._hits is not None else None
-        alone = self.one_by_one and self.device.type == "cpu"
-        if not alone or loops is None or not isinstance(model, ShapeGenerator):
+        alone = self.one_by_one and self.device.type == "cpu" and self._hits is not None
+        if not alone or self._hits is None or self._hits.loops is None:
             return None
         with torch.inference_mode():
-            chain = model.amount_chain()
-        return None if chain is None else CompiledChain(loops, chain)
+            chain = getattr(self._model, "amount_chain", lambda: None)()
+        return None if chain is None else CompiledChain(chain)
 
     @property
     def geometry(self) -> DetectorGeometry:
@@ -141,6 +141,7 @@ class FastSimulation:
             "device": str(self.device),
             "threads": self.threads,
             "one by one": self.one_by_one,
+            "network": "torch" if self._chain is None else "numba",
             "torch": torch.__version__,
             "numpy": np.__version__,
         }
@@ -217,7 +218,7 @@ class FastSimulation:
         Returns:
             Counts or energies, ``(n, cell)``.
         """
-        check_seed(seed)
+        _check_numbers(seed, first=first)
         made = [showers for _, showers in self._groups(particles, seed, 1, first)]
         return made[0] if len(made) == 1 else np.concatenate([self._empty(0), *made])
 
@@ -243,15 +244,7 @@ class FastSimulation:
             Incident particle of each shower, and the showers ``(batch_size, cell)``; counts
             are uint16, or uint32 if a cell of the piece needs it.
         """
-        check_seed(seed)
-        for name, value, low in (
-            ("repeats", repeats, 1),
-            ("batch size", batch_size, 1),
-            ("first", first, 0),
-        ):
-            if not low <= value < 2**62:
-                msg = f"{name}: found {value}, expected {low} or more; correct it"
-                raise ConfigError(msg)
+        _check_numbers(seed, repeats=repeats, batch_size=batch_size, first=first)
         yield from rebatched(self._groups(particles, seed, repeats, first), batch_size)
 
     def _groups(
@@ -390,3 +383,14 @@ def load(
         source=str(path),
         weights_sha256=bundle.weights_sha256,
     )
+
+
+def _check_numbers(seed: int, **numbers: int) -> None:
+    """Refuse a seed, and numbers of showers, that are out of range."""
+    check_seed(seed)
+    for name, value in numbers.items():
+        low = 0 if name == "first" else 1
+        if not low <= value < 2**62:
+            called = name.replace("_", " ")
+            msg = f"{called}: found {value}, expected {low} or more; correct it"
+            raise ConfigError(msg)

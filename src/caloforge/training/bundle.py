@@ -175,7 +175,14 @@ def read_bundle(folder: str | Path) -> Bundle:
     except CaloforgeError as error:
         msg = f"{folder}: cannot be used ({error})"
         raise BundleError(msg) from error
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
         msg = f"{folder}: bundle.json does not fit the weights ({_line(error)}); train again"
         raise BundleError(msg) from error
     own = {"format", "version", "run", "spec", "conditions", "geometry", "far_light"}

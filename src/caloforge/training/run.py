@@ -177,10 +177,12 @@ def _fit(
         )
         try:
             trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None)
-        except BaseException:
+        except BaseException as error:
             # Lightning answers Ctrl-C by leaving with 1; ours is the answer of all commands.
             if interruption.asked is None:
                 raise
+            if isinstance(error, Exception):
+                console.print(f"while it was ending: {error}")
         if interruption.asked is not None and keeper.history:
             console.print(f"go on with: caloforge train -o {folder} --resume")
         interruption.check()

@@ -78,7 +78,7 @@ class Storage:
             plain = tensor.detach().cpu().contiguous()
             if plain.dtype == torch.float32 and plain.ndim > 1:
                 if kind == torch.int8:
-                    plain, packed[name + _SCALE] = _in_steps(plain)
+                    plain, packed[name + _SCALE] = _in_steps(name, plain)
                 else:
                     plain = _rounded(name, plain, kind)
             packed[name] = plain
@@ -95,15 +95,23 @@ class Storage:
 
         Raises:
             KeyError: If the model has no tensor of a name that is left out.
+            ValueError: If whole steps have no valid scale.
         """
         missing = {
             name: torch.full_like(state[name], float("nan"))
             for name in self.left_out
             if name not in stored
         }
-        scales = {name for name in stored if name.endswith(_SCALE) and name not in state}
+        steps = {
+            name
+            for name, tensor in stored.items()
+            if tensor.dtype == torch.int8 and name in state and state[name].is_floating_point()
+        }
+        scales = {name + _SCALE for name in steps}
         given = {
-            name: _whole(name, tensor, stored).to(_type_of(name, tensor, state))
+            name: (_whole(name, tensor, stored) if name in steps else tensor).to(
+                _type_of(name, tensor, state)
+            )
             for name, tensor in stored.items()
             if name not in scales
         }
@@ -132,8 +140,11 @@ def _rounded(name: str, tensor: Tensor, kind: torch.dtype) -> Tensor:
     return tensor.to(kind)
 
 
-def _in_steps(tensor: Tensor) -> tuple[Tensor, Tensor]:
+def _in_steps(name: str, tensor: Tensor) -> tuple[Tensor, Tensor]:
     """Round to whole steps, ``(row, ...) -> (row, ...), (row,)``."""
+    if not tensor.isfinite().all():
+        msg = f"weights_dtype: {name} has a weight that is not finite, expected numbers"
+        raise ConfigError(msg)
     largest = (
         tensor.abs().flatten(1).amax(dim=1) if tensor.numel() else tensor.flatten(1).sum(1)
     )
@@ -145,11 +156,15 @@ def _in_steps(tensor: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _whole(name: str, tensor: Tensor, stored: Mapping[str, Tensor]) -> Tensor:
-    """Undo `_in_steps` where it was done."""
-    if tensor.dtype != torch.int8 or name + _SCALE not in stored:
-        return tensor
-    shape = (-1, *[1] * (tensor.ndim - 1))
-    return tensor.float() * stored[name + _SCALE].reshape(shape)
+    """Undo `_in_steps`."""
+    scale = stored.get(name + _SCALE)
+    valid = (
+        scale is not None and scale.dtype == torch.float32 and scale.shape == tensor.shape[:1]
+    )
+    if scale is None or not valid or not ((scale > 0) & scale.isfinite()).all():
+        msg = f"{name + _SCALE}: found no positive float32 number for each row of {name}"
+        raise ValueError(msg)
+    return tensor.float() * scale.reshape(-1, *[1] * (tensor.ndim - 1))
 
 
 def _type_of(name: str, tensor: Tensor, state: Mapping[str, Tensor]) -> torch.dtype:
