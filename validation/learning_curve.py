@@ -112,6 +112,8 @@ def draw() -> None:
         if floor is not None:
             ax.axhline(shares[-1]["figures"][floor]["value"], color="k", lw=0.8, ls=":")
         ax.set(xscale="log", xlabel="training particles", ylabel=name)
+        ax.set_xticks(n, [f"{one:,}" for one in n], minor=False)
+        ax.set_xticks([], minor=True)
     figure.savefig(DOCS / "figures" / "learning-curve.png", dpi=110)
 
 

@@ -19,10 +19,12 @@ def test_examples_run(make_bundle, tmp_path, monkeypatch):
     Path("run").mkdir()
     Path("run/bundle").symlink_to(make_bundle("conv"))
     names: dict = {}
-    generate, few, baseline = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    generate, few, loop, baseline = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
     with pytest.warns(RangeWarning):  # the small bundle was made for another beam
         exec(generate, names)
-    exec(few, names | {"k": 0, "particles": names["particles"].select([0, 1])})
+    some = names | {"k": 0, "particles": names["particles"].select([0, 1])}
+    exec(few + loop, some)
+    assert some["counts"].shape == (1, 1936)
     exec(baseline, names)
     for sample in (names["sample"], names["baseline"]):
         assert sample.showers.shape == (2200, 1936)
