@@ -11,8 +11,15 @@ from caloforge.data.particles import kind_name
 from caloforge.errors import DataFormatError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from caloforge.data.particles import Particles
     from caloforge.training.bundle import Bundle
+
+
+# Of a kind's own range of energies, which ends at the last particle that was trained.
+_MARGIN = 0.01
+_ENERGY_OF, _DIRECTION = "energy of ", "direction"
 
 
 class RangeWarning(UserWarning):
@@ -44,11 +51,31 @@ class RangeCount:
             DataFormatError: If a column that the model needs is missing.
         """
         found = self._bundle.conditions.outside(particles, self._bundle.geometry)
+        found |= self._of_kinds(particles) | self._away(particles)
         self.n += len(particles)
         if found:
             self.outside += int(np.logical_or.reduce(list(found.values())).sum())
         for name, rows in found.items():
             self.by_feature[name] = self.by_feature.get(name, 0) + int(rows.sum())
+
+    def _of_kinds(self, particles: Particles) -> dict[str, NDArray[np.bool_]]:
+        """Particles whose energy was trained for other kinds only."""
+        ranges = self._bundle.info.get("kinds") or {}
+        names, energy, found = particles.kinds(), particles["energy_gev"], {}
+        for name, one in ranges.items():
+            low, high = one["low_gev"] * (1 - _MARGIN), one["high_gev"] * (1 + _MARGIN)
+            rows = (names == name) & ((energy < low) | (energy > high))
+            if rows.any():
+                found[f"{_ENERGY_OF}{name}"] = rows
+        return found
+
+    def _away(self, particles: Particles) -> dict[str, NDArray[np.bool_]]:
+        """Particles that fly away from the detector, or along its front face."""
+        face = self._bundle.geometry.front_face_z_cm
+        if not face:
+            return {}
+        rows = particles["pz_gev"] * np.sign(face) <= 0
+        return {_DIRECTION: rows} if rows.any() else {}
 
     def report(self, *, strict: bool, source: str, stacklevel: int = 2) -> None:
         """Warn if any particle is outside.
@@ -79,6 +106,11 @@ class RangeCount:
     def _trained(self, name: str) -> str:
         """Say on what a feature was trained."""
         conditions = self._bundle.conditions
+        if name == _DIRECTION:
+            return "they do not fly towards the detector"
+        if name.startswith(_ENERGY_OF):
+            one = self._bundle.info["kinds"][name.removeprefix(_ENERGY_OF)]
+            return f"trained {one['low_gev']:.4g} to {one['high_gev']:.4g} GeV"
         if name == "kind":
             return f"trained on {', '.join(map(kind_name, conditions.kinds))}"
         feature = next(feature for feature in conditions.features if feature.name == name)

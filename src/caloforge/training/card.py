@@ -133,8 +133,8 @@ def _limits(table: Mapping[str, Any], test: Mapping[str, Any] | None) -> list[st
         )
     if table.get("kinds"):
         limits.append(
-            "Each property is checked alone: a particle whose energy was trained for other "
-            "kinds only is not reported."
+            "Energies are checked for each kind, all other properties alone; that energy, "
+            "momentum and mass go together is not checked."
         )
     full = table.get("data", {}).get("full simulation", {})
     if "run_data" in full:
