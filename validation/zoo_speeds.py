@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RESULT = Path(__file__).parent / "results" / "zoo-speeds.json"
 DETECTORS = ("zn", "zp", "cylinder")
 ROUNDS = 3
-SECONDS = 0.5  # of each measurement
+SECONDS = 0.3  # of each measurement
 
 
 def measure(work: Path) -> None:

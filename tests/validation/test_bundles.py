@@ -198,7 +198,9 @@ def test_rates_are_of_the_sizes_that_are_asked_for(bundles, monkeypatch) -> None
 
     monkeypatch.setattr("caloforge.generation.FastSimulation", Alone)
     particles = load_sample("zp-test").particles
-    found = bundles.rates(Simulation(), particles, seconds=0.0)
+    bundles.rates(Simulation(), particles, seconds=0.0)
+    assert {size for size, _, _ in sizes} == {1, 256}  # slow: no larger ones
+    found = bundles.rates(Simulation(), particles, seconds=0.01)
     assert {size for size, _, _ in sizes} == {1, 256, 1024, 4096}
     assert {size for size, _, kind in sizes if kind is Alone} == {1}
     assert len({first for size, first, _ in sizes if size == 4096}) > 1  # other showers
