@@ -60,7 +60,7 @@ class HitLoops:
         law: CellLaw,
         geometry: DetectorGeometry,
     ) -> None:
-        self._n_cells = shapes.shape[1]
+        n_cells = shapes.shape[1]
         clustered = law.name in CLUSTERED
         sizes = np.array(law.cluster_sizes()[:-1] if clustered else [])
         moves = wandering(law, geometry)
@@ -69,7 +69,7 @@ class HitLoops:
             light, steps = shapes, moves.moves
         self._leaving = law.wander
         layout = geometry.layout
-        self._grid = (self._n_cells, 1)
+        self._grid = (n_cells, 1)
         if isinstance(layout, GridLayout) and layout.planes == 1:
             self._grid = layout.cells
         self._tables = (sizes, table.keep, table.alias, light, steps, self._grid)
@@ -82,8 +82,10 @@ class HitLoops:
         per_count: float,
         seed: int,
         showers: NDArray[np.int64],
-    ) -> NDArray[np.uint16] | None:
-        """Draw showers.
+        rows: NDArray[np.int64],
+        counts: NDArray[np.uint16],
+    ) -> bool:
+        """Draw some of the showers.
 
         Arguments:
             amounts: Expected counts of each shape, ``(n, shape)``.
@@ -91,22 +93,25 @@ class HitLoops:
             per_count: Hits for an expected count.
             seed: Key of the random numbers.
             showers: Numbers of the showers, ``(n,)``.
+            rows: Which are drawn, ``(m,)``.
+            counts: Receives the counts in the detector's order of cells, ``(n, cell)``, zeros
+                before.
 
         Returns:
-            Counts in the detector's order of cells, ``(n, cell)``; ``None`` if an amount is no
-            amount, there are too many hits, or a cell needs more than 16 bits.
+            Whether it was done: not if an amount is no amount, there are too many hits, or a
+            cell needs more than 16 bits.
         """
         n = len(showers)
         shift = np.zeros((n, 2), dtype=np.int64) if moved.shift is None else moved.shift
         far = self._nothing_far if moved.far is None else (moved.far.bins, moved.far.rates)
-        counts = np.zeros((n, self._n_cells), dtype=np.uint16)
         loops = installed_loops()
         if loops is None:  # unpickled where numba is not
-            return None
+            return False
         answer = loops.draw_hits(
             amounts,
             np.uint64(seed),
             showers,
+            rows,
             _STREAMS,
             (per_count, self._leaving, MOST_HITS),
             *self._tables,
@@ -114,4 +119,4 @@ class HitLoops:
             far,
             counts,
         )
-        return counts if answer == loops.DRAWN else None
+        return bool(answer == loops.DRAWN)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from caloforge.data.far_light import FarRegion
     from caloforge.data.particles import Particles
-    from caloforge.data.transforms import CellFrame
+    from caloforge.data.transforms import CellFrame, MovedCells
 
 LAWS = ("poisson", *CLUSTERED)
 
@@ -121,19 +121,54 @@ class HitDrawing:
         Raises:
             BundleError: If an amount is negative, not a number, or out of all measure.
         """
-        if apart is not None and self._electromagnetic is not None and apart.any():
-            both: NDArray[Any] = np.zeros((len(showers), self.n_cells), dtype=np.uint16)
-            for chosen, drawing in ((apart, self._electromagnetic), (~apart, self)):
-                some = particles.select(chosen)
-                made = drawing.draw(amounts[chosen], some, seed=seed, showers=showers[chosen])
-                both = both.astype(np.promote_types(both.dtype, made.dtype), copy=False)
-                both[chosen] = made
-            return both
         moved = self.frame.moved(particles)
-        if self._drawing is not None:
-            counts = self._drawing.draw(amounts, moved, self._per_count, seed, showers)
-            if counts is not None:
-                return counts
+        families = self._families(apart, len(showers))
+        counts = np.zeros((len(showers), self.n_cells), dtype=np.uint16)
+        if all(
+            one.drawn_by_loops(amounts, moved, seed, showers, rows, counts)
+            for one, rows in families
+        ):
+            return counts
+        both: NDArray[Any] = np.zeros((len(showers), self.n_cells), dtype=np.uint16)
+        for one, rows in families:
+            own = self.frame.moved(particles.select(rows))
+            made = one.drawn(amounts[rows], own, seed, showers[rows])
+            both = both.astype(np.promote_types(both.dtype, made.dtype), copy=False)
+            both[rows] = made
+        return both
+
+    def _families(
+        self, apart: NDArray[np.bool_] | None, n: int
+    ) -> list[tuple[HitDrawing, NDArray[np.int64]]]:
+        """Rows of the showers, with what draws them."""
+        if apart is None or self._electromagnetic is None:
+            return [(self, np.arange(n))]
+        own, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
+        found = [(self._electromagnetic, own), (self, rest)]
+        return [(drawing, rows) for drawing, rows in found if len(rows)]
+
+    def drawn_by_loops(
+        self,
+        amounts: NDArray[np.float32],
+        moved: MovedCells,
+        seed: int,
+        showers: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        counts: NDArray[np.uint16],
+    ) -> bool:
+        """Draw some showers into zeros by `HitLoops.draw`, if it can."""
+        if self._drawing is None:
+            return False
+        return self._drawing.draw(amounts, moved, self._per_count, seed, showers, rows, counts)
+
+    def drawn(
+        self,
+        amounts: NDArray[np.float32],
+        moved: MovedCells,
+        seed: int,
+        showers: NDArray[np.int64],
+    ) -> NDArray[Any]:
+        """Draw showers of one law by NumPy, as `draw`."""
         check_cells(amounts)
         edges = np.cumsum(amounts, axis=1, dtype=np.float64)
         totals = edges[:, -1].copy()

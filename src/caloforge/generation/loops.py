@@ -124,6 +124,7 @@ def draw_hits(
     amounts: NDArray[np.float32],
     seed: np.uint64,
     showers: NDArray[np.int64],
+    rows: NDArray[np.int64],
     streams: tuple[int, int, int],
     law: tuple[float, float, float],
     sizes: NDArray[np.float64],
@@ -142,6 +143,7 @@ def draw_hits(
         amounts: Expected counts of each shape, ``(n, shape)``.
         seed: Key of the random numbers.
         showers: Numbers of the showers, ``(n,)``.
+        rows: Which of them are drawn, ``(m,)``.
         streams: What random numbers are for: totals, hits, tracks.
         law: Hits for an expected count; chance that a count wanders; most hits of a shower.
         sizes: Distribution function of the counts of a hit, without its end.
@@ -160,7 +162,7 @@ def draw_hits(
         `DRAWN`, or why not: `NOT_AMOUNTS` or `TOO_MANY`, also if a cell is full. ``counts`` is
         then of no meaning.
     """
-    n, n_shapes = amounts.shape
+    n_shapes = amounts.shape[1]
     n_cells = counts.shape[1]
     nx, ny = grid
     # Look-ups are faster than divisions.
@@ -177,7 +179,7 @@ def draw_hits(
     step_guide[_GUIDE] = len(step_edges)
     far_bins, far_rates = far
     edges = np.empty(n_shapes)
-    for row in range(n):
+    for row in rows:
         total = 0.0
         for shape in range(n_shapes):
             amount = amounts[row, shape]
@@ -364,6 +366,7 @@ def warm_up() -> None:
     draw_hits(
         row,
         np.uint64(0),
+        one,
         one,
         (6, 7, 8),
         (1.0, 0.0, 1.0),
