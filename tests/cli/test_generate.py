@@ -130,7 +130,8 @@ class TestBadInput:
 
     def test_missing_bundle(self, tmp_path, table):
         error = self.refused(tmp_path, tmp_path / "none", table)
-        assert "none: no such folder, expected a bundle; train one with" in error
+        assert "none: no such folder, expected a bundle; take one that comes along (" in error
+        assert "or train one with 'caloforge train'" in error
 
     def test_damaged_weights(self, tmp_path, bundle, table):
         copy = shutil.copytree(bundle, tmp_path / "copy")

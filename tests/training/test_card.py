@@ -76,7 +76,7 @@ def test_limits_name_what_is_known(folder) -> None:
     assert "run data" not in part
     assert "Its full simulation: substituted." in part
     assert "--strict" in part
-    assert "trained for other kinds only is not reported" in part
+    assert "Energies are checked for each kind, all other properties alone" in part
     assert "float16" not in part
 
 
