@@ -104,7 +104,11 @@ def draw_frontier(found: Mapping[str, Any]) -> None:
 def _against_speed(ax: Axes, runs: Any, key: str) -> None:
     """One figure of every system against its speed, with full simulation and its floor."""
     some = next(iter(runs.values()))[0]
-    floor, seconds = some["floor"][key], some["full simulation seconds"]
+    floor = some["floor"][key]
+    seconds = next(
+        (run.get("full simulation seconds") for several in runs.values() for run in several),
+        None,
+    )
     ax.axhline(floor["value"], color="k", lw=0.8, ls=":")
     if seconds:
         ax.errorbar(

@@ -136,7 +136,7 @@ def speeds(runs: Sequence[Run]) -> list[str]:
         for key in ("1", "256", "best")
     ]
     texts = [f"{float(format(value, '.2g')):,.0f}" for value in found]
-    seconds = kept[0]["full simulation seconds"]
+    seconds = kept[0].get("full simulation seconds")
     return [*texts, f"{float(format(found[1] * seconds, '.2g')):,.0f}" if seconds else ""]
 
 
