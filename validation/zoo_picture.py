@@ -77,9 +77,9 @@ def draw_frontier(found: Mapping[str, Any]) -> None:
 
     timed = {
         detector: {
-            key: kept
+            key: several
             for key, several in runs.items()
-            if (kept := [run for run in several if "showers_per_second" in run])
+            if any("showers_per_second" in run for run in several)
         }
         for detector, runs in found.items()
     }
@@ -96,6 +96,8 @@ def draw_frontier(found: Mapping[str, Any]) -> None:
         ):
             _against_speed(ax, runs, key)
             ax.set(xscale="log", xlabel="showers a second of one core, 256 at a time")
+            if key == "w1_ratio":
+                ax.set_yscale("log")
             ax.set(ylabel=name, title=f"{detector.upper()}: fidelity against speed")
     grid[0][0].legend(fontsize=7, ncols=2, frameon=False)
     figure.savefig(FIGURES / "zoo-frontier.png", dpi=110)
@@ -117,7 +119,11 @@ def _against_speed(ax: Axes, runs: Any, key: str) -> None:
     for (variant, system), several in runs.items():
         tuned = variant == "tuned"
         ax.errorbar(
-            statistics.mean(run["showers_per_second"]["256"] for run in several),
+            statistics.mean(
+                run["showers_per_second"]["256"]
+                for run in several
+                if "showers_per_second" in run
+            ),
             statistics.mean(run["model"][key]["value"] for run in several),
             yerr=_error(several, key),
             fmt="o" if tuned else "s",
