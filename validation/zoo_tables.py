@@ -157,7 +157,8 @@ def table(
     """
     every = [run for runs in found.values() for run in runs]
     columns = [c for c in columns if _most(one_figure(run, c) for run in every)]
-    head = ["", "system", "seeds", *(column.head for column in columns)]
+    heads = (column.head.replace("photons", unit_of(found)) for column in columns)
+    head = ["", "system", "seeds", *heads]
     head += ["parameters", "epochs"] if training else []
     timed = any("showers_per_second" in run for run in every)
     head += ["training [core-min]"]
@@ -220,6 +221,11 @@ def note(found: dict[tuple[str, str], list[Run]], detector: str) -> str:
     )
 
 
+def unit_of(found: dict[tuple[str, str], list[Run]]) -> str:
+    """Unit of the cells."""
+    return next(iter(found.values()))[0]["floor"]["w1"]["unit"] or "photons"
+
+
 def page(detector: str) -> str:
     """Text of the table's page; empty while there is no result."""
     found = read(detector)
@@ -227,7 +233,7 @@ def page(detector: str) -> str:
         return ""
     parts = [
         table(found, COLUMNS, beside=detector == "zn", training=True),
-        ["", "W1 by channel [photons]:", ""],
+        ["", f"W1 by channel [{unit_of(found)}]:", ""],
         channels(found),
         ["", note(found, detector)],
     ]
