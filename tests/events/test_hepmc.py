@@ -251,7 +251,11 @@ class TestBadFiles:
         ("name", "content", "message"),
         [
             ("x.hepmc", b"garbage\n", "found no line 'HepMC::Asciiv3-START_EVENT_LISTING'"),
-            ("x.csv.gz", gzip.compress(b"pdg,energy_gev\n"), "found no line 'HepMC::Asciiv3"),
+            (
+                "x.csv.gz",
+                gzip.compress(b"pdg,energy_gev\n", mtime=0),
+                "found no line 'HepMC::Asciiv3",
+            ),
             ("x.hepmc.gz", b"\x1f\x8bnot gzip", "cannot be unpacked"),
             ("x.lhe", b"<LesHouchesEvents version='3'>", "found Les Houches events; run a gen"),
             ("x.root", b"root\x00\x00", "found a ROOT file; write HepMC3 text, or a CSV"),
