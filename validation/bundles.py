@@ -233,7 +233,7 @@ def check_sizes(folder: Path, into: Path) -> None:
         if found > most:
             msg = (
                 f"{folder.name}: {what}found {found / 1e6:.2f} MB, expected at most "
-                f"{most / 1e6:g} MB; store half precision or leave out the encoder"
+                f"{most / 1e6:g} MB; store smaller weights or leave out the encoder"
             )
             raise BundleError(msg)
 

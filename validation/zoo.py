@@ -209,7 +209,7 @@ def rounds(history: Path) -> list[dict[str, float]]:
 
 
 def judged(simulation: object, job: Job) -> dict:
-    """Figures on the test showers, and showers a second of one core."""
+    """Figures on the test showers."""
     import numpy as np
 
     from caloforge.data import load_sample
@@ -219,13 +219,10 @@ def judged(simulation: object, job: Job) -> dict:
     from caloforge.report import evaluate_samples
 
     test = load_sample(f"{job.detector}-test")
-    simulation.generate(test.particles, seed=job.seed)  # the first call sets up
-    started = time.process_time()
     made = simulation.generate(test.particles, seed=job.seed)
-    rate = len(made) / (time.process_time() - started)
     evaluation = evaluate_samples(test, {job.system.title: made}, seed=0)
     comparison = evaluation.comparison
-    result: dict = {"statement": comparison.statement, "showers per core-second": round(rate)}
+    result: dict = {"statement": comparison.statement}
     for row, name in ((comparison.floor, "floor"), (comparison.generated[0], "model")):
         figures: dict = {
             key: metric.mean.as_dict()

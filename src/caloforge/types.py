@@ -107,6 +107,8 @@ class CellLaw:
     @property
     def clusters_per_count(self) -> float:
         """Clusters for each expected count: the inverse of their mean size."""
+        if self.name not in CLUSTERED:
+            return 1.0
         shape, odds = self._odds
         if shape == 0:
             return math.log1p(odds) / odds
@@ -123,9 +125,13 @@ class CellLaw:
         1949). Under ``"tracks"`` it is `TRACK_SHAPE`: with the long tail of the logarithmic law
         too few cells hold two photons, and too many four or more (docs/experiments.md).
 
+        Under other laws each count is alone.
+
         Arguments:
             tail: What may be left out at the end.
         """
+        if self.name not in CLUSTERED:
+            return [1.0]
         shape, odds = self._odds
         ratio, sizes = odds / (1 + odds), 0.0
         function: list[float] = []

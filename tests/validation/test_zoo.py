@@ -58,7 +58,6 @@ def result(job, w1_ratio: float) -> dict:
         "training": {"steps": 250},
         "core-seconds": 90.0,
         "parameters": 1234567,
-        "showers per core-second": 9876,
         "full simulation seconds": 0.5,
         "fpd": {"n": 100, "note": ""},
         "floor": {**one, "w1_ratio": figure(1.0, 0.0)},

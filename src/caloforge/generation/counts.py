@@ -200,7 +200,7 @@ def _drawn(
     hits = quantile(
         CellLaw("poisson"),
         keyed.uniform(seed, showers, 0, keyed.TOTALS)[:, 0],
-        totals * law.clusters_per_count if clustered else totals,
+        totals * law.clusters_per_count,
     )
     # Row r occupies (r, r + 1] of one increasing sequence: a single search serves all rows.
     edges /= np.where(totals > 0, totals, 1.0)[:, None]

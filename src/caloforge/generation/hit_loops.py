@@ -11,7 +11,6 @@ import numpy as np
 from caloforge.generation import random_numbers as keyed
 from caloforge.generation.wandering import wandering
 from caloforge.geometry import GridLayout
-from caloforge.types import CLUSTERED, CellLaw
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from caloforge.data.transforms import MovedCells
     from caloforge.generation.alias import AliasTable
     from caloforge.geometry import DetectorGeometry
+    from caloforge.types import CellLaw
 
 # A shower of more hits is a fault of the model, and would fill the memory.
 MOST_HITS = 1e7
@@ -61,13 +61,12 @@ class HitLoops:
         geometry: DetectorGeometry,
     ) -> None:
         n_cells = shapes.shape[1]
-        clustered = law.name in CLUSTERED
-        sizes = np.array(law.cluster_sizes()[:-1] if clustered else [])
+        sizes = np.array(law.cluster_sizes()[:-1])
         moves = wandering(law, geometry)
         light, steps = shapes[:0], (np.zeros((0, 2), dtype=np.int64), np.empty(0))
         if moves is not None:
             light, steps = shapes, moves.moves
-        self._leaving = law.wander
+        self._law = (law.clusters_per_count, law.wander, MOST_HITS)
         layout = geometry.layout
         self._grid = (n_cells, 1)
         if isinstance(layout, GridLayout) and layout.planes == 1:
@@ -79,7 +78,6 @@ class HitLoops:
         self,
         amounts: NDArray[np.float32],
         moved: MovedCells,
-        per_count: float,
         seed: int,
         showers: NDArray[np.int64],
         rows: NDArray[np.int64],
@@ -90,7 +88,6 @@ class HitLoops:
         Arguments:
             amounts: Expected counts of each shape, ``(n, shape)``.
             moved: How cells go from the model's frame to the detector's.
-            per_count: Hits for an expected count.
             seed: Key of the random numbers.
             showers: Numbers of the showers, ``(n,)``.
             rows: Which are drawn, ``(m,)``.
@@ -113,7 +110,7 @@ class HitLoops:
             showers,
             rows,
             _STREAMS,
-            (per_count, self._leaving, MOST_HITS),
+            self._law,
             *self._tables,
             shift,
             far,

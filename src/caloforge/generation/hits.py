@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from caloforge.data.far_light import FarRegion
     from caloforge.data.particles import Particles
-    from caloforge.data.transforms import CellFrame, MovedCells
+    from caloforge.data.transforms import CellFrame
 
 LAWS = ("poisson", *CLUSTERED)
 
@@ -78,9 +78,6 @@ class HitDrawing:
         self._table = AliasTable(shapes) if table is None else table
         self._shapes = shapes.astype(np.float32)
         self._wandering = wandering(law, frame.geometry)
-        self._per_count = 1.0
-        if law.name in CLUSTERED:
-            self._per_count = law.clusters_per_count
         self._electromagnetic: HitDrawing | None = None
         if law.electromagnetic is not None:
             own = law.electromagnetic
@@ -121,18 +118,19 @@ class HitDrawing:
         Raises:
             BundleError: If an amount is negative, not a number, or out of all measure.
         """
-        moved = self.frame.moved(particles)
         families = self._families(apart, len(showers))
-        counts = np.zeros((len(showers), self.n_cells), dtype=np.uint16)
-        if all(
-            one.drawn_by_loops(amounts, moved, seed, showers, rows, counts)
-            for one, rows in families
-        ):
-            return counts
+        if self._drawing is not None:
+            moved = self.frame.moved(particles)
+            counts = np.zeros((len(showers), self.n_cells), dtype=np.uint16)
+            if all(
+                one._drawing is not None
+                and one._drawing.draw(amounts, moved, seed, showers, rows, counts)
+                for one, rows in families
+            ):
+                return counts
         both: NDArray[Any] = np.zeros((len(showers), self.n_cells), dtype=np.uint16)
         for one, rows in families:
-            own = self.frame.moved(particles.select(rows))
-            made = one.drawn(amounts[rows], own, seed, showers[rows])
+            made = one._drawn(amounts[rows], particles.select(rows), seed, showers[rows])
             both = both.astype(np.promote_types(both.dtype, made.dtype), copy=False)
             both[rows] = made
         return both
@@ -147,28 +145,15 @@ class HitDrawing:
         found = [(self._electromagnetic, own), (self, rest)]
         return [(drawing, rows) for drawing, rows in found if len(rows)]
 
-    def drawn_by_loops(
+    def _drawn(
         self,
         amounts: NDArray[np.float32],
-        moved: MovedCells,
-        seed: int,
-        showers: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        counts: NDArray[np.uint16],
-    ) -> bool:
-        """Draw some showers into zeros by `HitLoops.draw`, if it can."""
-        if self._drawing is None:
-            return False
-        return self._drawing.draw(amounts, moved, self._per_count, seed, showers, rows, counts)
-
-    def drawn(
-        self,
-        amounts: NDArray[np.float32],
-        moved: MovedCells,
+        particles: Particles,
         seed: int,
         showers: NDArray[np.int64],
     ) -> NDArray[Any]:
-        """Draw showers of one law by NumPy, as `draw`."""
+        """Draw showers of one law by NumPy."""
+        moved = self.frame.moved(particles)
         check_cells(amounts)
         edges = np.cumsum(amounts, axis=1, dtype=np.float64)
         totals = edges[:, -1].copy()
@@ -203,7 +188,7 @@ class HitDrawing:
                 f"{MOST_HITS:g}; the bundle is of no use for these particles"
             )
             raise BundleError(msg)
-        means = means * self._per_count
+        means = means * self.law.clusters_per_count
         once = np.ones(len(showers), dtype=np.int64)
         uniform = keyed.sequences(seed, showers, once, means.shape[1], keyed.HIT_TOTALS)
         numbers = quantile(CellLaw("poisson"), uniform.ravel(), means.ravel())
@@ -211,9 +196,7 @@ class HitDrawing:
 
     def _sizes(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
         """Counts of hits, ``(hit,)``, from uniform numbers."""
-        if self.law.name in CLUSTERED:
-            return cluster_sizes(self.law, numbers)
-        return np.ones(len(numbers), dtype=np.int64)
+        return cluster_sizes(self.law, numbers)
 
     def _wandered(
         self,

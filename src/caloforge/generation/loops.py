@@ -16,6 +16,7 @@ from numba import config, float64, int32, njit
 from numba.core.types import ExternalFunction
 from numba.extending import get_cython_function_address
 
+from caloforge.generation.random_numbers import FACTORS, GAMMA, KEY_STEPS, MIX_1, MIX_2
 from caloforge.types import ACTIVATIONS, LEAKY_SLOPE
 
 if TYPE_CHECKING:
@@ -28,11 +29,9 @@ if TYPE_CHECKING:
 # What `draw_hits` answers.
 DRAWN, NOT_AMOUNTS, TOO_MANY = range(3)
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _30, _27, _31, _12 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12)
-_FACTOR_1, _FACTOR_2 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_STEP_1, _STEP_2 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+(_FACTOR_1,), (_FACTOR_2,) = FACTORS
+_STEP_1, _STEP_2 = KEY_STEPS
 _LOW, _32, _26, _6 = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(26), np.uint64(6)
 _0 = np.uint64(0)
 _FULL, _GUIDE = 65535, 512
@@ -63,22 +62,22 @@ _pdtr, _ndtri = _routine("pdtr", 2), _routine("ndtri", 1)
 @_compiled
 def _mixed(state: np.uint64) -> np.uint64:
     """Mix the bits of a SplitMix64 state."""
-    state = (state ^ (state >> _30)) * _MIX_1
-    state = (state ^ (state >> _27)) * _MIX_2
+    state = (state ^ (state >> _30)) * MIX_1
+    state = (state ^ (state >> _27)) * MIX_2
     return state ^ (state >> _31)
 
 
 @_compiled
 def _start(seed: np.uint64, shower: np.int64, stream: int) -> np.uint64:
     """Where a shower's sequence starts."""
-    one = _mixed(seed + np.uint64(stream + 1) * _GAMMA)
-    return _mixed(one + np.uint64(shower) * _GAMMA)
+    one = _mixed(seed + np.uint64(stream + 1) * GAMMA)
+    return _mixed(one + np.uint64(shower) * GAMMA)
 
 
 @_compiled
 def _uniform(start: np.uint64, word: int) -> float:
     """Return a word of a sequence, from 1, as a number in (0, 1)."""
-    bits = _mixed(start + np.uint64(word) * _GAMMA)
+    bits = _mixed(start + np.uint64(word) * GAMMA)
     return float(bits >> _12) * 2.0**-52 + 2.0**-53
 
 

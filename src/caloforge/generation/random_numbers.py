@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 NOISE, TOTALS, POSITIONS, CELLS, SIZES, DONORS = range(6)
 HIT_TOTALS, HITS, TRACKS = 6, 7, 8
 
-_FACTORS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
-_KEY_STEPS = np.array([0x9E3779B9, 0xBB67AE85], dtype=np.uint64)
+FACTORS = np.array([[0xD2511F53], [0xCD9E8D57]], dtype=np.uint64)
+KEY_STEPS = np.array([0x9E3779B9, 0xBB67AE85], dtype=np.uint64)
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 # SplitMix64: the step between states, and the mixing of a state's bits.
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+GAMMA = np.uint64(0x9E3779B97F4A7C15)
+MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
 _ONE = np.float64(1).view(np.uint64)
 _SLICE = 4096  # counters that are worked on at a time, so that they stay in the cache
@@ -71,7 +71,7 @@ def philox4x32(counters: Sequence[ArrayLike], key: tuple[int, int]) -> NDArray[n
     """
     words = np.broadcast_arrays(*(np.asarray(word, dtype=np.uint64) for word in counters))
     result = np.empty((words[0].size, _WORDS), dtype=np.uint64)
-    steps = np.arange(10, dtype=np.uint64)[:, None] * _KEY_STEPS
+    steps = np.arange(10, dtype=np.uint64)[:, None] * KEY_STEPS
     keys = ((np.array(key, dtype=np.uint64) + steps) & _LOW)[:, :, None]
     for start in range(0, len(result), _SLICE):
         part = slice(start, start + _SLICE)
@@ -80,7 +80,7 @@ def philox4x32(counters: Sequence[ArrayLike], key: tuple[int, int]) -> NDArray[n
         factors = np.stack([words[0][part], words[2][part]])
         others = np.stack([words[1][part], words[3][part]])
         for key_words in keys:
-            factors *= _FACTORS
+            factors *= FACTORS
             others ^= (factors >> _HALF)[::-1]
             others ^= key_words
             factors &= _LOW
@@ -171,15 +171,15 @@ def sequences(
         ``(counts.sum(), width)``: rows of the first shower, then those of the second, and so
         on; the middles of 2^52 equal parts of (0, 1). With more rows the first stay the same.
     """
-    one = np.array([seed], dtype=np.uint64) + np.array([stream + 1], dtype=np.uint64) * _GAMMA
-    starts = _mixed(_mixed(one) + showers.astype(np.uint64) * _GAMMA)
+    one = np.array([seed], dtype=np.uint64) + np.array([stream + 1], dtype=np.uint64) * GAMMA
+    starts = _mixed(_mixed(one) + showers.astype(np.uint64) * GAMMA)
     # Number of each word in its shower's sequence, from 1.
     total = int(counts.sum())
     place = np.arange(1, total * width + 1, dtype=np.uint64)
     first = (np.cumsum(counts) - counts).astype(np.uint64) * np.uint64(width)
     states = place.reshape(total, width)
-    states *= _GAMMA
-    states += np.repeat(starts - first * _GAMMA, counts)[:, None]
+    states *= GAMMA
+    states += np.repeat(starts - first * GAMMA, counts)[:, None]
     bits = _mixed(states)
     # Into the mantissa of a number between 1 and 2: faster than a conversion, and the same.
     bits >>= np.uint64(12)
@@ -191,7 +191,7 @@ def sequences(
 
 def _mixed(states: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Mix the bits of each state, in place."""
-    for shift, factor in zip(_SHIFTS, (_MIX_1, _MIX_2, None), strict=True):
+    for shift, factor in zip(_SHIFTS, (MIX_1, MIX_2, None), strict=True):
         states ^= states >> shift
         if factor is not None:
             states *= factor

@@ -116,11 +116,12 @@ class FastSimulation:
 
     def _compiled_chain(self) -> CompiledChain | None:
         """The network for single showers, where it is a chain and numba is installed."""
-        alone = self.one_by_one and self.device.type == "cpu" and self._hits is not None
-        if not alone or self._hits is None or self._hits.loops is None:
+        compiled = self._hits is not None and self._hits.loops is not None
+        alone = self.one_by_one and self.device.type == "cpu"
+        if not (compiled and alone and isinstance(self._model, ShapeGenerator)):
             return None
         with torch.inference_mode():
-            chain = getattr(self._model, "amount_chain", lambda: None)()
+            chain = self._model.amount_chain()
         return None if chain is None else CompiledChain(chain)
 
     @property

@@ -60,7 +60,9 @@ class RangeCount:
 
     def _of_kinds(self, particles: Particles) -> dict[str, NDArray[np.bool_]]:
         """Particles whose energy was trained for other kinds only."""
-        ranges = self._bundle.info.get("kinds") or {}
+        ranges = self._bundle.info.get("kinds")
+        if not ranges:
+            return {}
         names, energy, found = particles.kinds(), particles["energy_gev"], {}
         for name, one in ranges.items():
             low, high = one["low_gev"] * (1 - _MARGIN), one["high_gev"] * (1 + _MARGIN)
