@@ -45,7 +45,8 @@ class DataConfig:
         kinds: Particle kinds that take part, by name or PDG code; empty for all.
         conditions: Features of the incident particle, in order.
         centre_on_impact: Show models the cells relative to the cell that was hit (grids).
-        reflect: Reflect training showers at random where the geometry has symmetries.
+        reflect: Reflect training showers at random where the geometry has symmetries; those of
+            a cylinder are mirrored and turned by whole sectors.
         pair_repeats: Keep repeated showers of a particle in one batch.
         oversample_kinds: Makes rare kinds of particles come more often in training: each kind
             of n showers is drawn in proportion to n^(1 - this). 0 leaves them as in the file,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -76,19 +76,22 @@ TRACK_SHAPE = 4.0
 
 @dataclass(frozen=True)
 class CellLaw:
-    """How the cells of a count detector are drawn from what a model gives for them.
+    """How the cells of a detector are drawn from what a model gives for them.
 
     Attributes:
         name: ``"poisson"``, independent Poisson counts around an intensity;
             ``"negative-binomial"``, the same with clusters, so that variance over mean is
             `fano`; ``"tracks"``, such clusters whose counts lie in neighbouring cells, too;
-            ``"rounding"``, one of the two nearest integers, without bias.
+            ``"rounding"``, one of the two nearest integers, without bias; energies stay as
+            they are. ``"deposits"``, a Poisson number of exponential energies.
         fano: Variance over mean of a cell given its intensity; 1 for Poisson counts. With
             tracks that of the sum of many cells.
         wander: Chance that a count of a track tries to leave its cell.
         reach: Scale of the distance that it goes, in cells.
         electromagnetic: Law of showers of photons and electrons, if they have one of their own.
         columns: Numbers of the condition vector of which one is 1 for these showers.
+        deposit: Mean energy of a deposit in each of the model's cells, in the detector's unit,
+            ``(cell,)``, for ``"deposits"``.
     """
 
     name: str
@@ -97,6 +100,7 @@ class CellLaw:
     reach: float = 1.0
     electromagnetic: CellLaw | None = None
     columns: tuple[int, ...] = ()
+    deposit: Tensor | None = field(default=None, compare=False)
 
     @property
     def _odds(self) -> tuple[float, float]:
@@ -156,14 +160,44 @@ class CellLaw:
             return None
         return (conditions[:, list(self.columns)] > 0.5).any(1)
 
-    def draw_sums(self, sums: Tensor, rng: torch.Generator) -> Tensor:
+    def mean_deposit(
+        self, cells: Tensor, add: Callable[[Tensor], Tensor] = lambda cells: cells
+    ) -> Tensor | None:
+        """Mean energy of a deposit in sums of cells, as `draw_sums` wants it.
+
+        Arguments:
+            cells: Expected energies ``(..., cell)``.
+            add: What adds them up, linear.
+
+        Returns:
+            As the result of ``add``; ``None`` under other laws than ``"deposits"``.
+        """
+        if self.deposit is None:
+            return None
+        sums = add(cells)
+        return add(cells * self.deposit) / torch.where(sums > 0, sums, 1.0)
+
+    def draw_sums(
+        self, sums: Tensor, rng: torch.Generator, deposit: Tensor | None = None
+    ) -> Tensor:
         """Draw the sum of many cells from the sum of their intensities, of any shape.
 
         Sums of Poisson or negative binomial counts of one Fano factor follow the same law.
-        Tracks are taken to lie within the cells that are summed up.
+        Tracks are taken to lie within the cells that are summed up. Deposits of different mean
+        are taken as exponential about `mean_deposit`, by which a sum keeps its variance.
+
+        Arguments:
+            sums: Expected sums.
+            rng: Random generator of their device.
+            deposit: `mean_deposit`, of the same shape.
         """
         if self.name == "rounding":
             return sums
+        if deposit is not None:
+            some = torch.where(deposit > 0, deposit, 1.0)
+            numbers = torch.poisson(sums / some, generator=rng)
+            energies = torch._standard_gamma(numbers.clamp_min(1.0), generator=rng)
+            return torch.where(numbers > 0, energies * some, 0.0)
         if self.name in CLUSTERED:
             excess = self.fano - 1
             sums = torch._standard_gamma(sums / excess, generator=rng) * excess

@@ -46,6 +46,12 @@ KINDS = {
     "tracks of cells": ({"name": "vae", **SMALL, "cells": "tracks"}, "toy_grid", True),
     "rounding": ({"name": "vae", **SMALL, "cells": "log1p"}, "toy_grid", False),
     "energies": ({"name": "vae", **SMALL, "cells": "log1p"}, "toy_cylinder", False),
+    "deposits": ({"name": "vae", **SMALL, "cells": "deposits"}, "toy_cylinder", False),
+    "hits of deposits": (
+        {"name": "e2e-sae", **CODED, "network": "shapes", "cells": "deposits"},
+        "toy_cylinder",
+        False,
+    ),
     "no noise": ({"name": "regression", "decoder": [16]}, "toy_grid", True),
     "conv": (
         {"name": "vae", "network": "conv", "encoder": [4, 4], "decoder": [16, 8, 4]},

@@ -237,7 +237,7 @@ def test_bright_cells_need_more_bits(toy_grid) -> None:
         (POISSON, np.full((1, 24), 1 / 20), 1.0, "shapes that do not sum to 1"),
         (POISSON, np.full((1, 24), 1 / 24), -1.0, "gives cells from -1.0"),
         (POISSON, np.full((1, 24), 1 / 24), np.nan, "gives cells from nan"),
-        (POISSON, np.full((1, 24), 1 / 24), 1e9, "gives showers of 1e\\+09 counts"),
+        (POISSON, np.full((1, 24), 1 / 24), 1e9, "gives showers of 1e\\+09 hits"),
     ],
 )
 def test_faults_of_a_model(law, shapes, amount, message, toy_grid) -> None:

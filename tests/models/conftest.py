@@ -55,8 +55,8 @@ NOISED = {"noise_dim": 4, "noise_width": 8, "condition_width": 8, "noise_hidden"
 FLOW = {"couplings": 2, "flow_hidden": (16,)}
 PAPER = {"code_noise": 0.0, "energy_weight": 0.0, "region_weight": 0.0}
 LEVELS = (("conv", "unet"), ("upsampling", "unet"))
-ROUNDED = (("poisson", "log1p"), ("negative-binomial", "log1p"))
-JUDGED = (("negative-binomial", "poisson"),)
+ROUNDED = (("poisson", "log1p"), ("negative-binomial", "log1p"), ("deposits", "log1p"))
+JUDGED = (("negative-binomial", "poisson"), ("deposits", "log1p"))
 ROWS = {
     "e2e-sae": Row("e2e-sae", CODED | NOISED, noisy_encoder=True, shapes=True),
     "e2e-sae-paper": Row(
@@ -146,6 +146,8 @@ CASES = [
     ("zn", "shapes", "tracks"),
     ("zp", "upsampling", "negative-binomial"),
     ("cylinder", "mlp", "log1p"),
+    ("cylinder", "mlp", "deposits"),
+    ("cylinder", "shapes", "deposits"),
     ("images", "mlp", "bounded"),
     ("images", "conv", "bounded"),
     ("images", "upsampling", "bounded"),

@@ -273,7 +273,7 @@ def test_forced_run_leaves_no_older_bundle(grid_run, tmp_path) -> None:
 
 
 def test_settings_that_do_not_fit_leave_nothing(cylinder_run, tmp_path) -> None:
-    with pytest.raises(ConfigError, match="Poisson cells need integer counts"):
+    with pytest.raises(ConfigError, match="energies are no integers"):
         train(cylinder_run("model.cells=poisson"), tmp_path / "out")
     train(cylinder_run(), tmp_path / "out")
 

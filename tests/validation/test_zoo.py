@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,17 @@ def test_every_job_has_a_run_file(zoo) -> None:
         assert run.data.train == f"{job.detector}-train"
         on_grid = job.detector != "cylinder"
         assert run.data.centre_on_impact == (on_grid and job.tuned)
-        assert on_grid or run.model.cells == "log1p"
+        drawn = "log1p" if job.system.name == "dcgan" else "deposits"
+        assert on_grid or run.model.cells == drawn
+
+
+@pytest.mark.parametrize("name", ["e2e-sae", "e2e-shapes"])
+def test_run_files_of_the_cylinder_are_those_of_the_table(zoo, name) -> None:
+    (job,) = [job for job in zoo.jobs() if job.label == f"cylinder/{name}-tuned-0"]
+    own, ours = load_run(f"cylinder-{name}"), load_run(job.run, job.settings())
+    assert own.model == ours.model
+    assert own.data == ours.data
+    assert own.train == replace(ours.train, threads=own.train.threads)
 
 
 def test_seeds_are_averaged_with_their_spread(zoo) -> None:

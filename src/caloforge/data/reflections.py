@@ -1,4 +1,4 @@
-"""Reflections under which a detector maps onto itself: one shower seen from other sides."""
+"""Reflections and turns that map a detector onto itself: one shower seen from other sides."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from caloforge.geometry import GridLayout
+from caloforge.geometry import CylinderLayout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from caloforge.data.particles import Particles
     from caloforge.geometry import DetectorGeometry
@@ -20,10 +22,11 @@ _MOVED = ("x_cm", "y_cm", "px_gev", "py_gev")
 
 @dataclass(frozen=True)
 class Reflections:
-    """Reflections under which a detector maps onto itself: one shower seen from other sides.
+    """Reflections and turns that map a detector onto itself.
 
     Attributes:
-        geometry: The detector; its layout names the reflections that hold.
+        geometry: The detector. The layout of a grid names those that hold; a cylinder is taken
+            to be the same all around: it is mirrored and turned by whole sectors.
     """
 
     geometry: DetectorGeometry
@@ -33,39 +36,61 @@ class Reflections:
         """The reflections, in the order in which they are applied."""
         return tuple(self.geometry.layout.symmetries)
 
-    def particles(self, particles: Particles, flags: NDArray[np.bool_]) -> Particles:
+    def drawn(self, n: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
+        """Draw what is applied to each of ``n`` showers, ``(n, len(names))``.
+
+        0 or 1 for a reflection, the number of sectors for a turn. ``None`` if the detector has
+        no symmetry. Those of several batches are those of one large one.
+        """
+        layout = self.geometry.layout
+        if not self.names:
+            return None
+        uniform = rng.random((n, len(self.names)))
+        if isinstance(layout, CylinderLayout):
+            return (uniform * (2, layout.sectors)).astype(np.int64)
+        return (uniform < 0.5).astype(np.int64)
+
+    def particles(self, particles: Particles, flags: NDArray[np.int64]) -> Particles:
         """Reflect incident particles.
 
         Arguments:
             particles: ``n`` particles.
-            flags: Which reflections to apply to each, ``(n, len(names))``.
+            flags: As `drawn`, ``(n, len(names))``.
 
         Returns:
             The particles with position and momentum reflected.
         """
         columns = {name: particles[name] for name in _MOVED}
         for k, name in enumerate(self.names):
-            on = flags[:, k]
-            if name == "transpose":
-                for a, b in (("x_cm", "y_cm"), ("px_gev", "py_gev")):
-                    columns[a], columns[b] = (
-                        np.where(on, columns[b], columns[a]),
-                        np.where(on, columns[a], columns[b]),
-                    )
-            else:
-                for column in {"mirror_x": ("x_cm", "px_gev"), "mirror_y": ("y_cm", "py_gev")}[
-                    name
-                ]:
+            on = flags[:, k] != 0
+            for a, b in (("x_cm", "y_cm"), ("px_gev", "py_gev")):
+                x, y = columns[a], columns[b]
+                if name == "transpose":
+                    columns[a], columns[b] = np.where(on, y, x), np.where(on, x, y)
+                elif name == "turn":
+                    angle = 2 * np.pi * flags[:, k] / self._sectors
+                    turned = (x + 1j * y) * np.exp(1j * angle)
+                    columns[a] = np.where(on, turned.real, x)
+                    columns[b] = np.where(on, turned.imag, y)
+                else:
+                    column = {"mirror_x": a, "mirror_y": b}[name]
                     columns[column] = np.where(on, -columns[column], columns[column])
         return particles.exchanged(columns)
 
-    def order(self, flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    @property
+    def _sectors(self) -> int:
+        layout = self.geometry.layout
+        return layout.sectors if isinstance(layout, CylinderLayout) else 1
+
+    def order(self, flags: NDArray[np.int64]) -> NDArray[np.int64]:
         """Original cell at each cell of the reflected shower, ``(n, cell)``."""
         cells = self.geometry.n_cells
         layout = self.geometry.layout
+        if isinstance(layout, CylinderLayout):
+            if not self.names:
+                return np.broadcast_to(np.arange(cells), (len(flags), cells))
+            return layout.turned[flags[:, 0], flags[:, 1]]
         order = np.broadcast_to(np.arange(cells), (len(flags), cells))
-        if not isinstance(layout, GridLayout):
-            return order
         grid = np.arange(cells).reshape(layout.planes, *layout.cells)
         for k, name in reversed(list(enumerate(self.names))):
             reflected = {
@@ -74,5 +99,10 @@ class Reflections:
                 "transpose": grid.swapaxes(1, 2),
             }
             # Undo in reverse: where the last reflection took its cell from, and so on.
-            order = np.where(flags[:, k : k + 1], reflected[name].ravel()[order], order)
+            on = flags[:, k : k + 1] != 0
+            order = np.where(on, reflected[name].ravel()[order], order)
         return order
+
+    def showers(self, cells: Tensor, flags: NDArray[np.int64]) -> Tensor:
+        """Reflect showers ``(n, cell)``."""
+        return cells.gather(1, torch.from_numpy(self.order(flags)).to(cells.device))

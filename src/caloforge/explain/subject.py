@@ -12,6 +12,7 @@ import torch
 from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.images import are_images
 from caloforge.generation.counts import draw_counts, to_detector
+from caloforge.generation.deposits import draw_energies
 from caloforge.generation.wandering import wandering
 from caloforge.metrics import measure
 from caloforge.metrics.shower.catalogue import observables
@@ -135,12 +136,13 @@ class Subject:
         return self._in_detector(cells, particles)
 
     def counts(self, cells: NDArray[np.float32], *, seed: int) -> NDArray[Any]:
-        """Draw the counts of expected cells ``(n, cell)``; energies stay as they are."""
-        if not self.geometry.counts:
-            return cells
+        """Draw the counts or energies of expected cells ``(n, cell)``."""
         order = np.broadcast_to(np.arange(cells.shape[1]), cells.shape)
         with torch.inference_mode():
             law = self.bundle.generator.cell_law
+        if not self.geometry.counts:
+            showers = np.arange(len(cells))
+            return draw_energies(cells, law, seed=seed, showers=showers, order=order)
         return draw_counts(
             cells,
             law,

@@ -192,28 +192,10 @@ def _drawn(
         cells[row, cell].astype(np.float64),
     )
 
-    # PyTorch adds up along rows much faster than NumPy does; one element after the other, too.
-    dim = torch.from_numpy(np.where(bright, np.float32(0), cells))
-    edges = torch.cumsum(dim, dim=1, dtype=torch.float64).numpy()
-    totals = edges[:, -1].copy()
-    clustered = law.name in CLUSTERED
-    hits = quantile(
-        CellLaw("poisson"),
-        keyed.uniform(seed, showers, 0, keyed.TOTALS)[:, 0],
-        totals * law.clusters_per_count,
-    )
-    # Row r occupies (r, r + 1] of one increasing sequence: a single search serves all rows.
-    edges /= np.where(totals > 0, totals, 1.0)[:, None]
-    edges[totals == 0] = 1.0
-    edges += np.arange(n)[:, None]
-    points = keyed.coarse_uniform(seed, showers, hits, keyed.POSITIONS)
-    points += np.repeat(np.arange(n), hits)
-    points.sort()  # neighbours are found in the same part of the memory
-    place = np.searchsorted(edges.ravel(), points, side="right")
-
-    place = np.repeat(np.arange(n) * n_cells, hits) + order.ravel()[place]
+    dim = np.where(bright, np.float32(0), cells)
+    hits, place = dim_hits(dim, law.clusters_per_count, seed, showers, order)
     sizes = None
-    if clustered:
+    if law.name in CLUSTERED:
         sizes = cluster_sizes(law, keyed.coarse_uniform(seed, showers, hits, keyed.SIZES))
     bright_place = row * n_cells + order[row, cell]
     if wandering is not None:
@@ -230,6 +212,46 @@ def _drawn(
     counts = hit.astype(np.uint32)
     counts[bright_place] += alone.astype(np.uint32)
     return counts.reshape(n, n_cells)
+
+
+def dim_hits(
+    cells: NDArray[np.float32],
+    per_count: float,
+    seed: int,
+    showers: NDArray[np.int64],
+    order: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw how many hits each shower has, and where they fall.
+
+    Arguments:
+        cells: Expected values, ``(n, cell)``.
+        per_count: Hits for an expected count.
+        seed: Key of the random numbers.
+        showers: Numbers of the showers, ``(n,)``.
+        order: Detector cell at each of the model's cells, ``(n, cell)``.
+
+    Returns:
+        Numbers of hits ``(n,)``, and the place of each in the detector's cells of all showers
+        one after the other, ``(hit,)``.
+    """
+    n, n_cells = cells.shape
+    # PyTorch adds up along rows much faster than NumPy does; one element after the other, too.
+    edges = torch.cumsum(torch.from_numpy(cells), dim=1, dtype=torch.float64).numpy()
+    totals = edges[:, -1].copy()
+    hits = quantile(
+        CellLaw("poisson"),
+        keyed.uniform(seed, showers, 0, keyed.TOTALS)[:, 0],
+        totals * per_count,
+    )
+    # Row r occupies (r, r + 1] of one increasing sequence: a single search serves all rows.
+    edges /= np.where(totals > 0, totals, 1.0)[:, None]
+    edges[totals == 0] = 1.0
+    edges += np.arange(n)[:, None]
+    points = keyed.coarse_uniform(seed, showers, hits, keyed.POSITIONS)
+    points += np.repeat(np.arange(n), hits)
+    points.sort()  # neighbours are found in the same part of the memory
+    place = np.searchsorted(edges.ravel(), points, side="right")
+    return hits, np.repeat(np.arange(n) * n_cells, hits) + order.ravel()[place]
 
 
 def _wandered(

@@ -23,6 +23,7 @@ from caloforge.errors import BundleError
 from caloforge.generation import random_numbers as keyed
 from caloforge.generation.alias import AliasTable
 from caloforge.generation.counts import check_cells, cluster_sizes, quantile
+from caloforge.generation.deposits import exponential, mean_deposits
 from caloforge.generation.hit_loops import MOST_HITS, HitLoops, installed_loops
 from caloforge.generation.wandering import wandering
 from caloforge.types import CLUSTERED, CellLaw
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from caloforge.data.particles import Particles
     from caloforge.data.transforms import CellFrame
 
-LAWS = ("poisson", *CLUSTERED)
+LAWS = ("poisson", *CLUSTERED, "deposits")
 
 # Parts of the unit interval for which `picked` keeps a place to begin.
 _GUIDE = 256
@@ -72,6 +73,13 @@ class HitDrawing:
         if not (shapes >= 0).all() or not np.allclose(shapes.sum(axis=1), 1, atol=1e-3):
             msg = "model: gives shapes that do not sum to 1; the bundle is of no use"
             raise BundleError(msg)
+        # Shapes of energies become those of numbers of deposits.
+        self._deposit = mean_deposits(law) if law.name == "deposits" else None
+        self._hits_of_shape: NDArray[np.float64] | None = None
+        if self._deposit is not None:
+            shapes = shapes / self._deposit
+            self._hits_of_shape = shapes.sum(axis=1)
+            shapes /= self._hits_of_shape[:, None]
         self.law = law
         self.frame = frame
         self.n_cells = shapes.shape[1]
@@ -85,7 +93,7 @@ class HitDrawing:
                 shapes, own, frame, compiled=compiled, table=self._table
             )
         self._drawing: HitLoops | None = None
-        if compiled and installed_loops() is not None:
+        if compiled and self._deposit is None and installed_loops() is not None:
             self._drawing = HitLoops(self._table, self._shapes, law, frame.geometry)
 
     @property
@@ -155,9 +163,14 @@ class HitDrawing:
         """Draw showers of one law by NumPy."""
         moved = self.frame.moved(particles)
         check_cells(amounts)
-        edges = np.cumsum(amounts, axis=1, dtype=np.float64)
+        edges: NDArray[np.float64] = amounts.astype(np.float64)
+        if self._hits_of_shape is not None:
+            edges *= self._hits_of_shape
+        edges = np.cumsum(edges, axis=1)
         totals = edges[:, -1].copy()
         far = np.zeros(len(showers)) if moved.far is None else moved.far.most
+        if self._deposit is not None:
+            far = far / self._deposit.mean()
         n_near, n_far = self._numbers(np.stack((totals, far), axis=1), seed, showers).T
 
         # Two numbers for a hit of the shapes, four for one that may be far.
@@ -169,7 +182,8 @@ class HitDrawing:
             of_far = np.repeat(np.tile([False, True], len(showers)), blocks.ravel())
         rows = np.repeat(np.arange(len(showers)), n_near)
         shapes, within = picked(edges, rows, numbers[~of_far, 0])
-        hits = Hits(rows, self._table.draw(shapes, within), self._sizes(numbers[~of_far, 1]))
+        cells = self._table.draw(shapes, within)
+        hits = Hits(rows, cells, self._sizes(numbers[~of_far, 1], cells))
         hits = self._wandered(hits, shapes, seed, showers)
         cells, inside = moved.to_detector(hits.rows, hits.cells)
         hits = Hits(hits.rows, cells, hits.sizes).select(inside)
@@ -182,21 +196,26 @@ class HitDrawing:
         self, means: NDArray[np.float64], seed: int, showers: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """Numbers of hits for expected counts, ``(n, k)`` both."""
+        means = means * self.law.clusters_per_count
         if not (means <= MOST_HITS).all():
             msg = (
-                f"model: gives showers of {means.max():.3g} counts, expected less than "
+                f"model: gives showers of {means.max():.3g} hits, expected less than "
                 f"{MOST_HITS:g}; the bundle is of no use for these particles"
             )
             raise BundleError(msg)
-        means = means * self.law.clusters_per_count
         once = np.ones(len(showers), dtype=np.int64)
         uniform = keyed.sequences(seed, showers, once, means.shape[1], keyed.HIT_TOTALS)
         numbers = quantile(CellLaw("poisson"), uniform.ravel(), means.ravel())
         return numbers.reshape(means.shape)
 
-    def _sizes(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Counts of hits, ``(hit,)``, from uniform numbers."""
-        return cluster_sizes(self.law, numbers)
+    def _sizes(
+        self, numbers: NDArray[np.float64], cells: NDArray[np.int64] | None = None
+    ) -> NDArray[Any]:
+        """Counts or energies of hits from uniform numbers, ``(hit,)``; without cells far."""
+        if self._deposit is None:
+            return cluster_sizes(self.law, numbers)
+        energies = exponential(numbers)
+        return energies * (self._deposit.mean() if cells is None else self._deposit[cells])
 
     def _wandered(
         self,
@@ -230,7 +249,11 @@ class HitDrawing:
         return Hits(rows, cells, self._sizes(numbers[:, 2])).select(numbers[:, 1] < chance)
 
     def _counted(self, hits: Hits, n: int) -> NDArray[Any]:
-        """Counts of the hits, ``(n, cell)``."""
+        """Counts or energies of the hits, ``(n, cell)``."""
+        if self._deposit is not None:
+            place = hits.rows * self.n_cells + hits.cells
+            energies = np.bincount(place, weights=hits.sizes, minlength=n * self.n_cells)
+            return energies.astype(np.float32).reshape(n, self.n_cells)
         small = np.iinfo(np.uint16)
         dtype = np.uint16 if hits.sizes.sum() <= small.max else np.uint32
         counts = np.zeros(n * self.n_cells, dtype=dtype)
@@ -246,12 +269,12 @@ class Hits(NamedTuple):
     Attributes:
         rows: Number of each hit's shower, ``(hit,)``.
         cells: Its cell, ``(hit,)``.
-        sizes: Its counts, ``(hit,)``.
+        sizes: Its counts or energy, ``(hit,)``.
     """
 
     rows: NDArray[np.int64]
     cells: NDArray[np.int64]
-    sizes: NDArray[np.int64]
+    sizes: NDArray[Any]
 
     def select(self, kept: NDArray[np.bool_]) -> Hits:
         """Return some of them."""

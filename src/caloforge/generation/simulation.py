@@ -21,7 +21,8 @@ from caloforge.data.files.shower_file import ShowerSample
 from caloforge.errors import ConfigError
 from caloforge.generation.batches import rebatched
 from caloforge.generation.chain import CompiledChain
-from caloforge.generation.counts import check_cells, checked_law, draw_counts, to_detector
+from caloforge.generation.counts import checked_law, draw_counts
+from caloforge.generation.deposits import draw_energies
 from caloforge.generation.devices import chosen_device, using_threads
 from caloforge.generation.hits import HitDrawing
 from caloforge.generation.random_numbers import check_seed, normal
@@ -105,7 +106,7 @@ class FastSimulation:
     ) -> tuple[HitDrawing | None, Callable[[Tensor, Tensor], Tensor]]:
         """What draws hits, and what gives it the amounts of shapes; or what gives cells."""
         model = self._model
-        if not (self.geometry.counts and isinstance(model, ShapeGenerator)):
+        if not isinstance(model, ShapeGenerator):
             return None, model.sample
         with torch.inference_mode():
             shapes = model.shapes()
@@ -329,8 +330,7 @@ class FastSimulation:
                 if law is not None
             )
             return drawn if apart is None else np.where(apart[:, None], own[0], drawn)
-        check_cells(cells)
-        return to_detector(cells, order)
+        return draw_energies(cells, self._law, seed=seed, showers=numbers, order=order)
 
     def _network(
         self, conditions: NDArray[np.float32], noise: NDArray[np.float32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -65,7 +66,6 @@ class CylinderLayout:
     layers: tuple[CylinderLayer, ...]
 
     kind = "cylinder"
-    symmetries = ()
 
     def __post_init__(self) -> None:
         if self.n_cells == 0:
@@ -76,6 +76,16 @@ class CylinderLayout:
     def n_cells(self) -> int:
         """Number of cells in all layers."""
         return sum(layer.n_cells for layer in self.layers)
+
+    @cached_property
+    def sectors(self) -> int:
+        """By how many parts of a full turn all layers map onto themselves: 1 if by none."""
+        return math.gcd(*(layer.n_angles for layer in self.layers if layer.n_angles > 1)) or 1
+
+    @property
+    def symmetries(self) -> tuple[str, ...]:
+        """Reflections and turns of the cells; the material may have fewer."""
+        return ("mirror_y", "turn") if any(x.n_angles > 1 for x in self.layers) else ()
 
     @cached_property
     def slices(self) -> tuple[slice, ...]:
@@ -115,6 +125,23 @@ class CylinderLayout:
                 )
             )
         return np.concatenate(centres)
+
+    @cached_property
+    def turned(self) -> NDArray[np.int64]:
+        """Original cell at each cell, not mirrored and mirrored, then turned.
+
+        Returns:
+            ``(2, sector, cell)``: with or without ``"mirror_y"``, then turned by so many
+            sectors, in the direction of rising angles.
+        """
+        found = np.empty((2, self.sectors, self.n_cells), dtype=np.int64)
+        for part, layer in zip(self.slices, self.layers, strict=True):
+            cells = np.arange(part.start, part.stop).reshape(layer.shape)
+            for steps in range(self.sectors):
+                by = steps * layer.n_angles // self.sectors
+                for mirrored, plain in enumerate((cells, cells[::-1])):
+                    found[mirrored, steps, part] = np.roll(plain, by, axis=0).ravel()
+        return found
 
     def as_dict(self) -> list[dict[str, Any]]:
         """Return the TOML tables of this layout; equal layers in a row share one."""

@@ -105,11 +105,15 @@ class ChannelRegressor(nn.Module):
         """Energy score of the sums; the shape only says what of them is in near cells."""
         conditions, n = batch.conditions, len(batch.conditions)
         with torch.no_grad(), untouched_statistics(self.shape):
-            visible = self.region_sums.plain(self._shares(conditions) * batch.near)
+            shares = self._shares(conditions) * batch.near
+            visible = self.region_sums.plain(shares)
+            deposits = self.region_sums.deposits(shares, self.cell_law)
         noise = normal(self.draws * n, self.noise_dim, rng, conditions)
         made = self._sums(conditions.repeat(self.draws, 1), noise)
         made = made * visible.repeat(self.draws, 1)
-        drawn = self.region_sums.drawn_sums(made, self.cell_law, rng)
+        if deposits is not None:
+            deposits = deposits.repeat(self.draws, 1)
+        drawn = self.region_sums.drawn_sums(made, self.cell_law, rng, deposits)
         drawn = drawn.reshape(self.draws, n, -1).transpose(0, 1)
         score = energy_score(self.region_sums(batch.showers), drawn)
         return Objective(score, {"score": score.detach()})
@@ -143,7 +147,8 @@ class ChannelRegressorConfig:
         network: Of the shape: ``"mlp"`` for any detector, ``"conv"`` or ``"upsampling"``
             for grids.
         decoder: Hidden units of the shape; for grids dense units, then channels.
-        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"log1p"`` for values.
+        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"deposits"`` for energies,
+            ``"log1p"`` for values.
         draws: Noise draws a shower for the energy score, 2 or more.
     """
 

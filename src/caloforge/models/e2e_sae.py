@@ -227,7 +227,8 @@ class E2ESAEConfig:
         noise_width: Units of the noise generator's noise layer.
         condition_width: Units of its condition layer.
         noise_hidden: Units of its joint layers.
-        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"log1p"`` for values.
+        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"deposits"`` for energies,
+            ``"log1p"`` for values.
         codes: ``"free"``, ``"relu"`` or ``"normalised"``.
         conditioned: Whether encoder and decoder see the condition, too.
         code_noise: Standard deviation of the noise on codes in training, in units of codes.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROUNDINGS = ("unbiased", "nearest", "dequantised")
 # Cell heads whose counts are drawn: the flow ends early, and a likelihood does the rest.
-DRAWN = ("poisson", "negative-binomial")
+DRAWN = ("poisson", "negative-binomial", "deposits")
 # Share of the training places at the time at which counts are drawn.
 _LAST_SHARE = 0.25
 # Least spread of a cell in the flow that the network starts from, in typical lit cells.
@@ -37,10 +37,11 @@ class FlowMatching(nn.Module):
     How it becomes counts again is the difficulty: of a shower of the ZDC 97 % of the cells are
     empty, and a hundredth of a photon too much in each of them is twenty photons in the sum.
 
-    * *Drawn* (cells ``"poisson"``, ``"negative-binomial"``): the flow is left at an early time
-      :math:`T`, where single counts are still covered by noise. A second output of the network
-      gives the intensity of each cell of such a noisy shower, and counts are drawn. It is
-      trained on :math:`-\log p(y \mid x_T, c)`, summed over cells, and added to the loss.
+    * *Drawn* (cells ``"poisson"``, ``"negative-binomial"``, ``"deposits"``): the flow is left
+      at an early time :math:`T`, where single counts are still covered by noise. A second
+      output of the network gives the intensity of each cell of such a noisy shower, and cells
+      are drawn. It is trained on :math:`-\log p(y \mid x_T, c)`, summed over cells, and added
+      to the loss.
     * *Rounded* (``"log1p"``, ``"bounded"``): the flow is followed to its end, and the encoding
       is undone. Of counts as ``"log1p"``, ``"nearest"`` takes the nearest integer, and
       ``"unbiased"`` leaves the fractions to the law of the cells. ``"dequantised"`` adds a
@@ -138,8 +139,8 @@ class FlowMatchingConfig(FlowSettings):
         network: ``"mlp"`` for any detector, ``"unet"`` for grids.
         widths: Units of the trunk, then of each residual block; for ``"unet"`` channels of
             each level.
-        cells: ``"poisson"`` or ``"negative-binomial"`` for counts that are drawn, ``"log1p"``
-            for values.
+        cells: ``"poisson"`` or ``"negative-binomial"`` for counts that are drawn,
+            ``"deposits"`` for energies that are drawn, ``"log1p"`` for values.
         rounding: How values become counts, ``"unbiased"``, ``"nearest"`` or
             ``"dequantised"``; for counts with ``"log1p"`` alone, others are not rounded.
         end: Time at which the flow is left and counts are drawn; 1 for values.

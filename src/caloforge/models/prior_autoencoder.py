@@ -161,7 +161,8 @@ class PriorAutoencoderConfig:
         network: ``"mlp"`` or ``"shapes"`` for any detector, ``"conv"`` for grids.
         encoder: Hidden units, or channels of the convolutions.
         decoder: Hidden units; for ``"conv"`` dense units, then channels.
-        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"log1p"`` for values.
+        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"deposits"`` for energies,
+            ``"log1p"`` for values.
         prior: ``"normal"``, or ``"sphere"`` for codes on the unit sphere.
         prior_weight: Weight of the distance of codes from the prior.
         condition_weight: Factor of the squared distance of scaled conditions, which join the

@@ -63,7 +63,8 @@ class RegressionConfig:
     Attributes:
         network: ``"mlp"`` for any detector, ``"conv"`` for grids.
         decoder: Hidden units; for ``"conv"`` dense units, then channels.
-        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"log1p"`` for values.
+        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"deposits"`` for energies,
+            ``"log1p"`` for values.
     """
 
     network: str = "mlp"

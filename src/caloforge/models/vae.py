@@ -115,7 +115,8 @@ class VAEConfig:
         network: ``"mlp"`` or ``"shapes"`` for any detector, ``"conv"`` for grids.
         encoder: Hidden units, or channels of the convolutions.
         decoder: Hidden units; for ``"conv"`` dense units, then channels.
-        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"log1p"`` for values.
+        cells: ``"poisson"`` or ``"negative-binomial"`` for counts, ``"deposits"`` for energies,
+            ``"log1p"`` for values.
         kl_weight: Weight of the divergence.
     """
 

@@ -34,7 +34,7 @@ class CellHead(Protocol):
     intensities: ClassVar[bool]
 
     def law(self) -> CellLaw:
-        """How cells become counts; of no meaning where the detector measures energies."""
+        """How cells become what the detector shows."""
         ...
 
     def __call__(self, outputs: Tensor) -> Tensor:
@@ -62,12 +62,10 @@ class CellHead(Protocol):
         ...
 
 
-class PoissonCells(nn.Module):
-    r"""Cells are counts around a decoded intensity.
+class IntensityCells(nn.Module):
+    """Outputs are logarithms of expected cells, around which counts or energies are drawn.
 
-    Outputs are :math:`\log \lambda`; the loss is the negative log likelihood without the terms
-    that do not depend on the model, :math:`\sum_\mathrm{cells} \lambda - x \log \lambda`. A
-    sharp, sparse texture of counts need not be learned: it is drawn.
+    A sharp, sparse texture of cells need not be learned: it is drawn.
 
     Arguments:
         spec: Sizes and the mean shower.
@@ -77,51 +75,81 @@ class PoissonCells(nn.Module):
 
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__()
-        if not spec.counts:
-            msg = (
-                "model.cells: found 'poisson' for a detector that measures energies, expected "
-                "'log1p'; Poisson cells need integer counts"
-            )
-            raise ConfigError(msg)
         self.register_buffer("mean", spec.mean.clone(), persistent=False)
 
+    @property
+    def unit(self) -> Tensor | float:
+        """A typical lit cell: 1 for counts."""
+        return 1.0
+
     def law(self) -> CellLaw:
-        """Poisson counts."""
-        return CellLaw("poisson")
+        """How cells are drawn."""
+        raise NotImplementedError
 
     def law_of_one(self) -> CellLaw:
-        """How the count of a cell is drawn, if the others do not matter."""
+        """How a cell is drawn, if the others do not matter."""
         return self.law()
 
     def forward(self, outputs: Tensor) -> Tensor:
-        """Intensity of each cell."""
+        """Expected value of each cell."""
         return outputs.clamp(_LOG_MIN, _LOG_MAX).exp()
+
+    def loss(self, outputs: Tensor, batch: ShowerBatch) -> Tensor:
+        """Negative log likelihood, summed over near cells, mean over the batch."""
+        raise NotImplementedError
+
+    def encoded(self, showers: Tensor) -> Tensor:
+        """Logarithm of one plus the cells in their unit."""
+        return torch.log1p(showers / self.unit)
+
+    def decoded(self, encoded: Tensor) -> Tensor:
+        """Cells, of counts no integers as a rule; negative ones become 0."""
+        return self.unit * torch.expm1(encoded.clamp(0.0, _LOG_MAX))
+
+    def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
+        """Drawn cells as `encoded`; the gradient takes a drawn cell for its mean."""
+        means = self(outputs)
+        with torch.no_grad():
+            law, every = self.law_of_one(), gathered(means)
+            noise = own(law.draw_sums(every, rng, law.mean_deposit(every))) - means
+        return self.encoded((means + noise).clamp_min(0))
+
+    def bias(self) -> Tensor:
+        """Logarithm of the mean shower."""
+        mean: Tensor = self.get_buffer("mean")
+        return torch.log(mean + _SMALLEST_MEAN * self.unit)
+
+
+class PoissonCells(IntensityCells):
+    r"""Cells are counts around a decoded intensity.
+
+    Outputs are :math:`\log \lambda`; the loss is the negative log likelihood without the terms
+    that do not depend on the model, :math:`\sum_\mathrm{cells} \lambda - x \log \lambda`.
+
+    Arguments:
+        spec: Sizes and the mean shower.
+    """
+
+    name: ClassVar[str] = "poisson"
+
+    def __init__(self, spec: ShowerSpec) -> None:
+        super().__init__(spec)
+        if not spec.counts:
+            msg = (
+                f"model.cells: found '{self.name}' for a detector that measures energies, "
+                "expected 'deposits' or 'log1p'; energies are no integers"
+            )
+            raise ConfigError(msg)
+
+    def law(self) -> CellLaw:
+        """Poisson counts."""
+        return CellLaw(self.name)
 
     def loss(self, outputs: Tensor, batch: ShowerBatch) -> Tensor:
         """Negative Poisson log likelihood, summed over near cells, mean over the batch."""
         log_intensity = outputs.clamp(_LOG_MIN, _LOG_MAX)
         terms = log_intensity.exp() * batch.near - batch.showers * log_intensity
         return terms.sum(dim=1).mean()
-
-    def encoded(self, showers: Tensor) -> Tensor:
-        """Logarithm of one plus the counts."""
-        return torch.log1p(showers)
-
-    def decoded(self, encoded: Tensor) -> Tensor:
-        """Counts, no integers as a rule; negative ones become 0."""
-        return torch.expm1(encoded.clamp(0.0, _LOG_MAX))
-
-    def seen(self, outputs: Tensor, rng: torch.Generator) -> Tensor:
-        """Logarithm of one plus drawn counts; the gradient takes a count for its mean."""
-        means = self(outputs)
-        with torch.no_grad():
-            noise = own(self.law_of_one().draw_sums(gathered(means), rng)) - means
-        return torch.log1p((means + noise).clamp_min(0))
-
-    def bias(self) -> Tensor:
-        """Logarithm of the mean shower."""
-        mean: Tensor = self.get_buffer("mean")
-        return torch.log(mean + _SMALLEST_MEAN)
 
 
 class NegativeBinomialCells(PoissonCells):
@@ -142,13 +170,15 @@ class NegativeBinomialCells(PoissonCells):
         spec: Sizes and the mean shower.
     """
 
+    name = "negative-binomial"
+
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__(spec)
         self.log_excess = nn.Parameter(torch.tensor(_START_LOG_EXCESS))
 
     def law(self) -> CellLaw:
         """Negative binomial counts."""
-        return CellLaw("negative-binomial", float(self.fano().detach()))
+        return CellLaw(self.name, float(self.fano().detach()))
 
     def fano(self) -> Tensor:
         """Variance over mean, above 1."""

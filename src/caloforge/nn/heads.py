@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caloforge.errors import ConfigError
-from caloforge.nn.cells import BoundedCells, Log1pCells, NegativeBinomialCells, PoissonCells
+from caloforge.nn.cells import (
+    BoundedCells,
+    IntensityCells,
+    Log1pCells,
+    NegativeBinomialCells,
+    PoissonCells,
+)
+from caloforge.nn.deposits import DepositCells
 from caloforge.nn.tracks import TrackCells
 
 if TYPE_CHECKING:
@@ -13,12 +20,13 @@ if TYPE_CHECKING:
 
     from caloforge.nn.spec import ShowerSpec
 
-AnyCells = PoissonCells | Log1pCells | BoundedCells
+AnyCells = IntensityCells | Log1pCells | BoundedCells
 
 CELL_HEADS: Mapping[str, Callable[[ShowerSpec], AnyCells]] = {
     "poisson": PoissonCells,
     "negative-binomial": NegativeBinomialCells,
     "tracks": TrackCells,
+    "deposits": DepositCells,
     "log1p": Log1pCells,
     "bounded": BoundedCells,
 }

@@ -64,7 +64,7 @@ class RegionSums(nn.Module):
         order of :math:`\\mathrm{d} E f(X) / \\mathrm{d} \\lambda = E[f(X + 1) - f(X)]`.
         """
         if law.name != "tracks" or self.grid is None:
-            return self.drawn_sums(self.plain(cells), law, rng)
+            return self.drawn_sums(self.plain(cells), law, rng, self.deposits(cells, law))
         # A track may lie in several regions: none of them has the spread of a large sum.
         sums = self.plain(cells)
         with torch.no_grad():
@@ -73,10 +73,17 @@ class RegionSums(nn.Module):
             noise = own(self.plain(counts)) - sums
         return self._stabilised(sums + noise)
 
-    def drawn_sums(self, sums: Tensor, law: CellLaw, rng: torch.Generator) -> Tensor:
+    def deposits(self, cells: Tensor, law: CellLaw) -> Tensor | None:
+        """Mean energy of a deposit in each region, ``(batch, region)``, if cells have them."""
+        return law.mean_deposit(cells.detach(), self.plain)
+
+    def drawn_sums(
+        self, sums: Tensor, law: CellLaw, rng: torch.Generator, deposits: Tensor | None = None
+    ) -> Tensor:
         """As `drawn`, from expected sums ``(batch, region)``; tracks stay in their region."""
         with torch.no_grad():
-            noise = own(law.draw_sums(gathered(sums), rng)) - sums
+            every = None if deposits is None else gathered(deposits)
+            noise = own(law.draw_sums(gathered(sums), rng, every)) - sums
         return self._stabilised(sums + noise)
 
     def _stabilised(self, sums: Tensor) -> Tensor:

@@ -38,6 +38,8 @@ class TrackCells(PoissonCells):
             about to be loaded, none.
     """
 
+    name = "tracks"
+
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__(spec)
         light = spec.tracks or TrackLight(1.0, 0.0, 1.0)

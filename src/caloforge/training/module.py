@@ -303,7 +303,8 @@ class PhaseTraining(LightningModule):
                 batch.detector_cells(cells), law, layout.cells, rng, conditions
             )
             return counts @ batch.masks.T
-        return law.draw_sums(batch.channel_sums(cells), rng)
+        deposit = law.mean_deposit(cells, batch.channel_sums)
+        return law.draw_sums(batch.channel_sums(cells), rng, deposit)
 
     def on_validation_epoch_end(self) -> None:
         """Log energy score and mean W1 of the channel sums, and the loss terms.

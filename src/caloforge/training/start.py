@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caloforge.data.feeding.dataset import ShowerDataset, drawn_flags
+from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.files.shower_format import piece_rows
+from caloforge.data.reflections import Reflections
 from caloforge.nn import MeanShower
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def mean_shower(
         rng: Chooses the showers and reflects them; the same ones in memory and streamed.
     """
     some = rng.permutation(len(train))[:_FOR_MEAN]
-    flags = drawn_flags(file.geometry, len(some), rng) if train.reflect else None
+    flags = Reflections(file.geometry).drawn(len(some), rng) if train.reflect else None
     held = isinstance(train, ShowerDataset)
     if not held:  # every chunk is expanded once
         order = np.argsort(some)

@@ -94,7 +94,7 @@ class Lines(NamedTuple):
 
 
 def lines(
-    frame: CellFrame, particles: Particles, flags: NDArray[np.bool_] | None
+    frame: CellFrame, particles: Particles, flags: NDArray[np.int64] | None
 ) -> Lines | None:
     """Find where the cells of a model's frame come from.
 
@@ -104,7 +104,7 @@ def lines(
         flags: Which reflections were applied to each, ``(n, reflections)``; ``None`` for none.
 
     Returns:
-        The lines, or ``None`` if all cells stay where they are.
+        The lines, or ``None`` if cells stay where they are, or do not lie in lines.
     """
     layout = frame.geometry.layout
     if not isinstance(layout, GridLayout) or (flags is None and not frame.centre_on_impact):
@@ -122,7 +122,7 @@ def lines(
     if flags is not None:
         names = Reflections(frame.geometry).names
         for k, name in reversed(list(enumerate(names))):
-            on = flags[:, k : k + 1]
+            on = flags[:, k : k + 1] != 0
             if name == "transpose":
                 swapped = swapped ^ on
                 continue

@@ -86,14 +86,14 @@ class ShowerDataset:
         rows: NDArray[np.int64],
         rng: np.random.Generator | None = None,
         *,
-        flags: NDArray[np.bool_] | None = None,
+        flags: NDArray[np.int64] | None = None,
     ) -> ShowerBatch:
         """Collect showers, their conditions and their incident particles.
 
         Arguments:
             rows: Which showers, ``(batch,)``.
             rng: Draws the reflections; ``None`` reflects nothing.
-            flags: Reflections that were drawn before, see `drawn_flags`.
+            flags: Reflections that were drawn before, see `Reflections.drawn`.
 
         Returns:
             Float32 tensors on the CPU, or on the device that holds the cells.
@@ -101,12 +101,14 @@ class ShowerDataset:
         particles = self.sample.particles.select(rows)
         reflections = Reflections(self.sample.geometry)
         if self.reflect and rng is not None:
-            flags = drawn_flags(self.sample.geometry, len(rows), rng)
+            flags = reflections.drawn(len(rows), rng)
         if flags is not None:
             particles = reflections.particles(particles, flags)
         cells = self._cells.rows(rows)
         where = lines(self._frame, particles, flags)
         if where is None:
+            if flags is not None:
+                cells = reflections.showers(cells, flags)
             # One number that stands for all: nothing is written for 40,000 cells a shower.
             near = torch.ones((), device=cells.device).expand(cells.shape)
         else:
@@ -141,17 +143,6 @@ class ShowerDataset:
         return tensor if self.device is None else tensor.to(self.device, non_blocking=True)
 
 
-def drawn_flags(
-    geometry: DetectorGeometry, n: int, rng: np.random.Generator
-) -> NDArray[np.bool_] | None:
-    """Draw which reflections are applied to each of ``n`` showers, ``(n, reflections)``.
-
-    ``None`` if the detector has none. Flags of several batches are those of one large one.
-    """
-    names = Reflections(geometry).names
-    return rng.random((n, len(names))) < 0.5 if names else None
-
-
 @dataclass(frozen=True)
 class Steps:
     """Which batches are wanted, and how they are made; they are the same for any workers.
@@ -182,13 +173,12 @@ class Steps:
 
     def flags(
         self, dataset: ShowerDataset | StreamedShowers, step: int, size: int
-    ) -> NDArray[np.bool_] | None:
+    ) -> NDArray[np.int64] | None:
         """Draw the reflections of this process's share of a batch of ``size`` showers."""
         if not dataset.reflect:
             return None
-        flags = drawn_flags(
-            dataset.geometry, size, np.random.default_rng((self.seed, 1, step, 0))
-        )
+        rng = np.random.default_rng((self.seed, 1, step, 0))
+        flags = Reflections(dataset.geometry).drawn(size, rng)
         return None if flags is None else flags[self.rank :: self.world_size]
 
 

@@ -1,0 +1,89 @@
+r"""From a model's cells to the energies of a detector that measures them.
+
+Under the law ``"deposits"`` a cell is a Poisson number of exponential energies around its
+expected energy. Dim cells are drawn together, deposit by deposit, as hits are in
+`caloforge.generation.counts`; of a bright cell the number of deposits is drawn, and their sum,
+which follows a gamma law. Under the law ``"rounding"`` energies stay as the model gives them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from caloforge.errors import BundleError
+from caloforge.generation import random_numbers as keyed
+from caloforge.generation.counts import BRIGHT, check_cells, dim_hits, quantile, to_detector
+from caloforge.types import CellLaw
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LAWS = ("rounding", "deposits")
+
+
+def draw_energies(
+    cells: NDArray[np.float32],
+    law: CellLaw,
+    *,
+    seed: int,
+    showers: NDArray[np.int64],
+    order: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Draw the energies of a tile of showers. A row does not depend on the others.
+
+    Arguments:
+        cells: What the model gives, not negative, ``(n, cell)``.
+        law: One of `LAWS`.
+        seed: Key of the random numbers.
+        showers: Numbers of the showers, ``(n,)``.
+        order: Detector cell at each of the model's cells, ``(n, cell)``.
+
+    Returns:
+        Energies in the detector's order of cells, ``(n, cell)``.
+
+    Raises:
+        BundleError: If a cell is not a number, or the law is not known.
+    """
+    check_cells(cells)
+    if law.name not in LAWS:
+        msg = f"model: draws energies by law '{law.name}', expected one of {', '.join(LAWS)}"
+        raise BundleError(msg)
+    if law.name == "rounding":
+        return to_detector(cells, order)
+    n, n_cells = cells.shape
+    deposit = mean_deposits(law)
+    expected = (cells / deposit).astype(np.float32)
+    bright = expected >= BRIGHT
+    row, cell = np.divmod(np.flatnonzero(bright), n_cells)
+    chance = keyed.uniform(seed, showers[row], cell, keyed.CELLS)
+    means = expected[row, cell].astype(np.float64)
+    numbers = quantile(CellLaw("poisson"), chance[:, 0], means)
+
+    dim = np.where(bright, np.float32(0), expected)
+    hits, place = dim_hits(dim, 1.0, seed, showers, order)
+    sizes = exponential(keyed.coarse_uniform(seed, showers, hits, keyed.SIZES))
+    deposits = np.bincount(place, weights=sizes, minlength=n * n_cells)
+    deposits[row * n_cells + order[row, cell]] += gammaincinv(numbers, chance[:, 1])
+    there = to_detector(np.broadcast_to(deposit, cells.shape), order)
+    return (deposits.reshape(n, n_cells) * there).astype(np.float32)
+
+
+def mean_deposits(law: CellLaw) -> NDArray[np.float64]:
+    """Mean energy of a deposit in each of the model's cells, ``(cell,)``.
+
+    Raises:
+        BundleError: If there is none, or not above 0: the file is damaged.
+    """
+    found = np.empty(0) if law.deposit is None else law.deposit.double().cpu().numpy()
+    if not len(found) or not (found > 0).all() or not np.isfinite(found).all():
+        msg = "model: draws deposits without an energy above 0; the bundle is damaged"
+        raise BundleError(msg)
+    return found
+
+
+def exponential(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Exponential numbers of mean 1 from uniform ones above 0, ``(n,)`` both."""
+    return -np.log(uniform)
