@@ -1,4 +1,5 @@
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -62,6 +63,21 @@ def test_writes_the_showers_and_says_how_fast(bundle, table, tmp_path):
         assert file.column("incident").tolist() == np.repeat(np.arange(40), 6).tolist()
 
 
+def test_what_takes_long_is_told(bundle, table, tmp_path, monkeypatch):
+    from caloforge.generation import files
+
+    def slow(*arguments, **options):
+        logging.getLogger("caloforge.generation.hit_loops").info("compiling the loops")
+        return load(*arguments, **options)
+
+    load = files.load
+    monkeypatch.setattr(files, "load", slow)
+    result = run(bundle, table, "-o", tmp_path / "out.h5")
+    assert result.exit_code == 0
+    assert result.stderr == "Note: compiling the loops\n"
+    assert not logging.getLogger("caloforge").handlers
+
+
 def test_batch_size_does_not_matter_and_the_seed_does(bundle, table, tmp_path):
     sums = []
     for options in (["--batch-size", 7], ["--batch-size", 1000], ["--seed", 1]):
@@ -94,7 +110,8 @@ def test_particles_outside_are_a_warning_or_with_strict_an_error(
     (line,) = result.stderr.splitlines()
     assert re.match(
         r"Warning: .*far\.csv: \d+ of 80 particles lie outside the trained range: "
-        r"log_energy in \d+ \(trained .*\); their showers are extrapolated",
+        r"energy in \d+ \(trained .* GeV\), energy, momentum and mass in 80 \(.*\); their "
+        r"showers are extrapolated",
         line,
     )
     result = run(bundle, tmp_path / "far.csv", "-o", tmp_path / "strict.h5", "--strict")

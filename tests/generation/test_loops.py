@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from caloforge.data.far_light import FarLight
 from caloforge.data.particles import Particles
 from caloforge.data.transforms import CellFrame
 from caloforge.errors import BundleError
-from caloforge.generation import FastSimulation
+from caloforge.generation import FastSimulation, hit_loops
 from caloforge.generation.hit_loops import installed_loops
 from caloforge.generation.hits import HitDrawing
 from caloforge.generation.random_numbers import normal
@@ -143,6 +145,19 @@ def test_a_simulation_can_be_sent_to_another_process(make_bundle, particles) -> 
         np.testing.assert_array_equal(
             copy.showers(few, seed=1), simulation.showers(few, seed=1)
         )
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_compiling_is_told_if_it_takes_long(monkeypatch, caplog, seconds) -> None:
+    monkeypatch.setattr(hit_loops, "_COMPILING_S", 0.1)
+    monkeypatch.setattr(loops, "warm_up", lambda: time.sleep(seconds))
+    installed_loops.cache_clear()
+    with caplog.at_level(logging.INFO, "caloforge"):
+        try:
+            assert installed_loops() is loops
+        finally:
+            installed_loops.cache_clear()
+    assert ("compiling the loops over hits: 10 to 40 s" in caplog.text) == (seconds > 0)
 
 
 @pytest.mark.parametrize("error", [OSError, EOFError, pickle.UnpicklingError])

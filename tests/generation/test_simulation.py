@@ -102,7 +102,10 @@ def test_cells_come_back_to_the_detectors_frame(make_bundle, particles):
     )
     sums = []
     for columns in (right, left):
-        columns |= {"y_cm": np.zeros(200), "energy_gev": np.full(200, 900.0)}
+        scale = 900 / columns["energy_gev"]
+        energies = ("energy_gev", "px_gev", "py_gev", "pz_gev", "mass_mev")
+        columns |= {name: scale * columns[name] for name in energies}
+        columns |= {"y_cm": np.zeros(200)}
         made = simulation.generate(Particles(columns, np.arange(200)))
         sums.append(made.showers.sum(axis=0).reshape(6, 4).sum(axis=1))
     # 6 cells of 0.5 cm along x: the one at 1.2 cm is the sixth, the one at -1.2 cm the first.
@@ -135,8 +138,10 @@ class TestRange:
         return Particles(columns, particles.incident)
 
     TEXT = (
-        r"particles: 4 of 150 particles lie outside the trained range: log_energy in 3 "
-        r"\(trained 2\.\d+ to 6\.\d+\), kind in 2 \(trained on gamma, pi\+, n\); "
+        r"particles: 4 of 150 particles lie outside the trained range: energy in 3 "
+        r"\(trained 1\d\.\d+ to 9\d\d\.\d+ GeV\), kind in 2 \(trained on gamma, pi\+, n\), "
+        r"energy, momentum and mass in 3 \(they do not go together: E\^2 = p\^2 \+ m\^2, with "
+        r"the total energy\); "
     )
 
     def test_warns_where_it_was_called(self, small, strange):

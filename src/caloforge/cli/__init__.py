@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import logging
 import os
 import signal
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ class CommandGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run the command; expected failures end with one line on standard error."""
         try:
-            with _terminate_like_interrupt():
+            with _terminate_like_interrupt(), _notes():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -106,6 +107,25 @@ def _end(ctx: click.Context, error: BaseException) -> NoReturn:
         click.echo(f"Error: {where}{reason}", err=True)
         ctx.exit(1)
     raise error
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Print on standard error what our loggers have to say."""
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(f"Note: {record.getMessage()}", err=True)
+
+    logger, handler = logging.getLogger("caloforge"), Lines(logging.INFO)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def _bundles(entries: list[dict[str, Any]]) -> _Part:
     for entry in entries:
         energy = entry["energy_gev"]
         cells = [entry["name"], entry["model"], entry["detector"]]
-        cells.append("{:.3g} to {:.3g}".format(*energy) if energy else "-")
+        cells.append("{:.4g} to {:.4g}".format(*energy) if energy else "-")
         measured = (entry["figures"].get(n, {}) for n in ("w1_ratio", "classifier_auc"))
         cells += [measured_text(figure.get("model")) or "-" for figure in measured]
         speed = entry["showers_per_second"]

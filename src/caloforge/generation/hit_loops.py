@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib import import_module
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 # A shower of more hits is a fault of the model, and would fill the memory.
 MOST_HITS = 1e7
 
+# Reading what was compiled before takes less than a second.
+_COMPILING_S = 2.0
+
 _STREAMS = (keyed.HIT_TOTALS, keyed.HITS, keyed.TRACKS)
 
 
@@ -32,15 +37,28 @@ _STREAMS = (keyed.HIT_TOTALS, keyed.HITS, keyed.TRACKS)
 def installed_loops() -> ModuleType | None:
     """Return `caloforge.generation.loops` where numba (extra ``fast``) is installed and works.
 
-    It is compiled here, or read from where numba keeps what was compiled. If that fails, as on
-    a full disk or with a damaged file, NumPy does the work.
+    It is compiled here, which the logger of this module tells, or read from where numba keeps
+    what was compiled. If that fails, as on a full disk or with a damaged file, NumPy does the
+    work.
     """
     try:
         loops = import_module("caloforge.generation.loops")
-        loops.warm_up()
+        compiling = Timer(_COMPILING_S, _tell)
+        compiling.daemon = True
+        compiling.start()
+        try:
+            loops.warm_up()
+        finally:
+            compiling.cancel()
     except Exception:  # noqa: BLE001 - what numba kept on disk may break in any way
         return None
     return loops
+
+
+def _tell() -> None:
+    logging.getLogger(__name__).info(
+        "compiling the loops over hits: 10 to 40 s, once for an installation"
+    )
 
 
 class HitLoops:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING
 
@@ -9,17 +10,22 @@ import numpy as np
 
 from caloforge.data.particles import kind_name
 from caloforge.errors import DataFormatError
+from caloforge.geometry import GridLayout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from caloforge.data.features import Feature
     from caloforge.data.particles import Particles
     from caloforge.training.bundle import Bundle
 
 
 # Of a kind's own range of energies, which ends at the last particle that was trained.
 _MARGIN = 0.01
-_ENERGY_OF, _DIRECTION = "energy of ", "direction"
+_ENERGY_OF, _DIRECTION, _MASS = "energy of ", "direction", "energy, momentum and mass"
+_ENERGIES = ("log_energy", "energy_gev")
+# Total energy against momentum and mass: more than this is no rounding.
+_MASS_MARGIN = 0.02
 
 
 class RangeWarning(UserWarning):
@@ -51,22 +57,26 @@ class RangeCount:
             DataFormatError: If a column that the model needs is missing.
         """
         found = self._bundle.conditions.outside(particles, self._bundle.geometry)
-        found |= self._of_kinds(particles) | self._away(particles)
+        told = [found[name] for name in _ENERGIES if name in found]
+        of_kinds = self._of_kinds(particles, ~np.logical_or.reduce(told) if told else True)
+        found |= of_kinds | self._away(particles) | _inconsistent(particles)
         self.n += len(particles)
         if found:
             self.outside += int(np.logical_or.reduce(list(found.values())).sum())
         for name, rows in found.items():
             self.by_feature[name] = self.by_feature.get(name, 0) + int(rows.sum())
 
-    def _of_kinds(self, particles: Particles) -> dict[str, NDArray[np.bool_]]:
-        """Particles whose energy was trained for other kinds only."""
+    def _of_kinds(
+        self, particles: Particles, among: NDArray[np.bool_] | bool
+    ) -> dict[str, NDArray[np.bool_]]:
+        """Say which ``among`` them have an energy that was trained for other kinds only."""
         ranges = self._bundle.info.get("kinds")
         if not ranges:
             return {}
         names, energy, found = particles.kinds(), particles["energy_gev"], {}
         for name, one in ranges.items():
             low, high = one["low_gev"] * (1 - _MARGIN), one["high_gev"] * (1 + _MARGIN)
-            rows = (names == name) & ((energy < low) | (energy > high))
+            rows = (names == name) & ((energy < low) | (energy > high)) & among
             if rows.any():
                 found[f"{_ENERGY_OF}{name}"] = rows
         return found
@@ -93,7 +103,7 @@ class RangeCount:
         if not self.outside:
             return
         which = ", ".join(
-            f"{name} in {count:,} ({self._trained(name)})"
+            "{0} in {2:,} ({1})".format(*self._trained(name), count)
             for name, count in self.by_feature.items()
         )
         text = f"{source}: {self.outside:,} of {self.n:,} particles lie outside the trained"
@@ -105,18 +115,42 @@ class RangeCount:
             f"{text}; their showers are extrapolated", RangeWarning, stacklevel=stacklevel + 1
         )
 
-    def _trained(self, name: str) -> str:
-        """Say on what a feature was trained."""
+    def _trained(self, name: str) -> tuple[str, str]:
+        """Say what it is that is outside, and on what it was trained."""
         conditions = self._bundle.conditions
         if name == _DIRECTION:
-            return "they do not fly towards the detector"
+            return name, "they do not fly towards the detector"
+        if name == _MASS:
+            return name, "they do not go together: E^2 = p^2 + m^2, with the total energy"
         if name.startswith(_ENERGY_OF):
             one = self._bundle.info["kinds"][name.removeprefix(_ENERGY_OF)]
-            return f"trained {one['low_gev']:.4g} to {one['high_gev']:.4g} GeV"
+            return name, f"trained {one['low_gev']:.4g} to {one['high_gev']:.4g} GeV"
         if name == "kind":
-            return f"trained on {', '.join(map(kind_name, conditions.kinds))}"
+            return name, f"trained on {', '.join(map(kind_name, conditions.kinds))}"
         feature = next(feature for feature in conditions.features if feature.name == name)
-        unit = f" {feature.unit}" if feature.unit else ""
+        called, low, high, unit = self._physical(feature)
         if feature.low == feature.high:
-            return f"trained at {feature.low:.4g}{unit} only"
-        return f"trained {feature.low:.4g} to {feature.high:.4g}{unit}"
+            return called, f"trained at {low:.4g}{unit} only"
+        return called, f"trained {low:.4g} to {high:.4g}{unit}"
+
+    def _physical(self, feature: Feature) -> tuple[str, float, float, str]:
+        """Name, range and unit of a feature in the words of a particle table."""
+        name, layout = feature.name, self._bundle.geometry.layout
+        if name == "log_energy":
+            return "energy", math.exp(feature.low), math.exp(feature.high), " GeV"
+        if name in ("impact_x", "impact_y") and isinstance(layout, GridLayout):
+            axis = "xy".index(name[-1])
+            half = layout.cells[axis] * layout.pitch_cm[axis] / 2
+            called = f"impact point {name[-1]} from the centre"
+            return called, half * feature.low, half * feature.high, " cm"
+        unit = f" {feature.unit}" if feature.unit else ""
+        return name.replace("slope_", "slope along "), feature.low, feature.high, unit
+
+
+def _inconsistent(particles: Particles) -> dict[str, NDArray[np.bool_]]:
+    """Particles whose energy is another than momentum and mass say."""
+    energy, mass = particles["energy_gev"], particles["mass_mev"] / 1000
+    squared = sum(particles[f"p{axis}_gev"].astype(np.float64) ** 2 for axis in "xyz")
+    expected = np.sqrt(squared + mass.astype(np.float64) ** 2)
+    rows = np.abs(energy - expected) > _MASS_MARGIN * energy
+    return {_MASS: rows} if rows.any() else {}

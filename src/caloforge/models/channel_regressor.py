@@ -139,7 +139,7 @@ class ChannelRegressor(nn.Module):
 
 @dataclass(frozen=True)
 class ChannelRegressorConfig:
-    """Settings of the channel regressor.
+    """Settings of the channel regressor: sums that fluctuate, and a mean picture.
 
     Attributes:
         noise_dim: Length of the noise vector.

@@ -133,7 +133,9 @@ class FlowMatching(nn.Module):
 
 @dataclass(frozen=True)
 class FlowMatchingConfig(FlowSettings):
-    """Settings of flow matching on cells; those of `FlowSettings`, and more.
+    """Settings of flow matching on cells.
+
+    Those of `FlowSettings`, and more.
 
     Attributes:
         network: ``"mlp"`` for any detector, ``"unet"`` for grids.

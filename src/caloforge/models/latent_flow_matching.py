@@ -97,7 +97,9 @@ class LatentFlowMatching(VariationalAutoencoder):
 
 @dataclass(frozen=True)
 class LatentFlowMatchingConfig(VAEConfig, FlowSettings):
-    """Settings of latent flow matching: those of `VAEConfig` and `FlowSettings`, and more.
+    """Settings of latent flow matching: a VAE whose codes are made by a flow.
+
+    Those of `VAEConfig` and `FlowSettings`, and more.
 
     Attributes:
         kl_weight: Weight of the divergence of the codes.

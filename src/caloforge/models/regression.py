@@ -58,7 +58,7 @@ class MeanRegression(nn.Module):
 
 @dataclass(frozen=True)
 class RegressionConfig:
-    """Settings of the regression baseline.
+    """Settings of the regression baseline: the mean shower, without noise.
 
     Attributes:
         network: ``"mlp"`` for any detector, ``"conv"`` for grids.

@@ -252,7 +252,9 @@ class SDIGAN(DCGAN):
 
 @dataclass(frozen=True)
 class SDIGANConfig(DCGANConfig):
-    """Settings of an SDI-GAN: those of the DCGAN, and of what it adds.
+    """Settings of an SDI-GAN: a DCGAN with diversity, intensity and auxiliary terms.
+
+    Those of the DCGAN, and of what it adds.
 
     Attributes:
         diversity_weight: Weight of the diversity term; 0 leaves it out.

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _LICENCE = "as the showers that it was trained on allow; caloforge itself is Apache-2.0"
 
+_FULL, _SETS = "full simulation", "simulation.data_sets."
+
 
 def model_card(table: Mapping[str, Any]) -> str:
     """Write the card of a bundle in Markdown.
@@ -41,7 +43,10 @@ def model_card(table: Mapping[str, Any]) -> str:
         "",
         "## Data",
         "",
-        *(f"- {key}: {_text(value)}" for key, value in data.items()),
+        *(
+            f"- {key}: {_origin(value) if key == _FULL else _text(value)}"
+            for key, value in data.items()
+        ),
         "",
         *_balance(table.get("balance", ()), data.get("split", {})),
         "## Training",
@@ -94,6 +99,20 @@ def _conditions(features: Any) -> list[str]:  # noqa: ANN401
     ]
 
 
+def _origin(told: Mapping[str, Any]) -> str:
+    """Write where the training showers come from, without detector, particles and run data."""
+    sets = [key.removeprefix(_SETS) for key in told if key.startswith(_SETS)]
+    some = {
+        key.removeprefix("simulation."): value
+        for key, value in told.items()
+        if not key.startswith((_SETS, "detector.", "particles.")) and key != "particles_sha256"
+    }
+    text = _text(some)
+    if sets:
+        text += f", run data substituted {', '.join(sets)}"
+    return text if len(some) == len(told) else f"{text}; the rest is in bundle.json"
+
+
 def _balance(rows: Any, split: Any) -> list[str]:  # noqa: ANN401
     """Write the balance of the split as it is printed at training."""
     if not rows:
@@ -127,16 +146,16 @@ def _limits(table: Mapping[str, Any], test: Mapping[str, Any] | None) -> list[st
     energies = energy_range(table)
     if energies is not None:
         limits.append(
-            f"Particles below {energies[0]:.3g} GeV or above {energies[1]:.3g} GeV, or outside "
+            f"Particles below {energies[0]:.4g} GeV or above {energies[1]:.4g} GeV, or outside "
             "the range above in anything else, are extrapolated: `generate` says how many, "
             "`--strict` refuses them."
         )
     if table.get("kinds"):
         limits.append(
-            "Energies are checked for each kind, all other properties alone; that energy, "
-            "momentum and mass go together is not checked."
+            "Energies are checked for each kind, all other properties alone, and whether "
+            "energy, momentum and mass go together."
         )
-    full = table.get("data", {}).get("full simulation", {})
+    full = table.get("data", {}).get(_FULL, {})
     if "run_data" in full:
         limits.append(f"Its full simulation: {full['run_data']}.")
     shapes = worst_shapes(test) if test else ""

@@ -52,9 +52,9 @@ def _rows(table: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("kinds (PDG code)", codes))
     energies = energy_range(table)
     if energies is not None:
-        rows.append(("energy", f"{energies[0]:.3g} to {energies[1]:.3g} GeV"))
+        rows.append(("energy", f"{energies[0]:.4g} to {energies[1]:.4g} GeV"))
     for name, kind in table.get("kinds", {}).items():
-        text = f"{kind['low_gev']:.3g} to {kind['high_gev']:.3g} GeV"
+        text = f"{kind['low_gev']:.4g} to {kind['high_gev']:.4g} GeV"
         rows.append((f"energy of {name}", f"{text}, {kind['particles']:,} particles"))
     rows += _positions(features, table["geometry"].get("grid"))
     for axis in "xy":
