@@ -9,7 +9,8 @@ Showers of a particle differ in more than tracks. That one is brighter than the 
 is taken out; that one is wider is not, and counts as tracks: a spread of 15 % in width makes
 1.2 companions look like 1.5. Pairs that a shower's structure makes grow with its light, those
 of tracks do not, so that tracks are measured on the dimmest third of the pairs: on the embedded
-ZN hadrons have 0.9 companions there, 1.4 and 1.6 in the others. Photons and electrons, whose
+ZN hadrons have 0.9 companions there, 1.4 and 1.6 in the others
+(docs/tables/correlations.md). Photons and electrons, whose
 showers are all alike, are measured on all.
 """
 
