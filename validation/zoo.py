@@ -128,6 +128,8 @@ class Job(NamedTuple):
         if self.detector == "zp" and self.system.name == "e2e-shapes":
             # Its training particles have one shower each: tracks cannot be measured.
             changes.append("model.cells=negative-binomial")
+        if self.detector == "cylinder" and self.system.name == "e2e-shapes":
+            changes.append("model.cells=deposit-tracks")
         if self.detector == "cylinder" and self.system.name == "dcgan":
             # A discriminator gives no gradient to the mean of a deposit.
             changes.append("model.cells=log1p")

@@ -92,6 +92,9 @@ class CellLaw:
         columns: Numbers of the condition vector of which one is 1 for these showers.
         deposit: Mean energy of a deposit in each of the model's cells, in the detector's unit,
             ``(cell,)``, for ``"deposits"``.
+        twins: Chances that deposits come in pairs, ``(step, ring)``, as of
+            `caloforge.data.deposit_twins.DepositTwins`.
+        together: Mean number of twins of a deposit in its own layer.
     """
 
     name: str
@@ -101,6 +104,8 @@ class CellLaw:
     electromagnetic: CellLaw | None = None
     columns: tuple[int, ...] = ()
     deposit: Tensor | None = field(default=None, compare=False)
+    twins: Tensor | None = field(default=None, compare=False)
+    together: float = 0.0
 
     @property
     def _odds(self) -> tuple[float, float]:
@@ -161,21 +166,24 @@ class CellLaw:
         return (conditions[:, list(self.columns)] > 0.5).any(1)
 
     def mean_deposit(
-        self, cells: Tensor, add: Callable[[Tensor], Tensor] = lambda cells: cells
+        self, cells: Tensor, add: Callable[[Tensor], Tensor] | None = None
     ) -> Tensor | None:
         """Mean energy of a deposit in sums of cells, as `draw_sums` wants it.
 
         Arguments:
             cells: Expected energies ``(..., cell)``.
-            add: What adds them up, linear.
+            add: What adds up the cells of a layer, linear; ``None`` leaves them as they are.
 
         Returns:
             As the result of ``add``; ``None`` under other laws than ``"deposits"``.
         """
         if self.deposit is None:
             return None
+        if add is None:
+            return self.deposit.expand_as(cells)
         sums = add(cells)
-        return add(cells * self.deposit) / torch.where(sums > 0, sums, 1.0)
+        mean = add(cells * self.deposit) / torch.where(sums > 0, sums, 1.0)
+        return mean * (1 + self.together / 2)
 
     def draw_sums(
         self, sums: Tensor, rng: torch.Generator, deposit: Tensor | None = None

@@ -81,3 +81,25 @@ def test_training_turns_showers_and_particles(toy_sample) -> None:
     whole = Steps(7).flags(dataset, 3, 20)
     np.testing.assert_array_equal(whole[0::2], asked[0])
     np.testing.assert_array_equal(whole[1::2], asked[1])
+
+
+def test_steps_go_around_and_end_at_other_layers() -> None:
+    layers = (CylinderLayer((0.0, 1.0, 2.0), n_angles=3),) * 2
+    layout = CylinderLayout((*layers, CylinderLayer((0.0, 1.0), n_angles=4), CylinderLayer(())))
+    assert layout.ring_of_cell.tolist() == [0, 1] * 6 + [0] * 4
+
+    def step(cell: int, *by: int) -> int | None:
+        there, inside = layout.stepped(np.array([cell]), *(np.array([d]) for d in by))
+        assert inside[0] or there[0] == cell
+        return int(there[0]) if inside[0] else None
+
+    assert step(0, 0, 1, 0) == 2
+    assert step(0, 0, -1, 0) == 4
+    assert step(5, 0, 1, -1) == 0
+    assert step(0, 1, 0, 0) == 6
+    assert step(7, -1, 1, 0) == 3
+    assert step(15, 0, 1, 0) == 12
+    for outside in ((0, 0, 0, -1), (1, 0, 0, 1), (6, 1, 0, 0), (0, -1, 0, 0), (12, 1, 0, 0)):
+        assert step(*outside) is None
+    ring = CylinderLayout((CylinderLayer((0.0, 1.0)),))
+    assert not ring.stepped(np.array([0]), *np.array([[0], [1], [0]]))[1][0]

@@ -8,6 +8,7 @@ import torch
 
 from caloforge.config import run_from_tables
 from caloforge.data import ShowerWriter, write_particles
+from caloforge.data.deposit_twins import STEPS, DepositTwins
 from caloforge.data.far_light import FarLight
 from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
@@ -52,6 +53,12 @@ KINDS = {
         "toy_cylinder",
         False,
     ),
+    "twins": ({"name": "vae", **SMALL, "cells": "deposit-tracks"}, "toy_cylinder", False),
+    "twins of shapes": (
+        {"name": "e2e-sae", **CODED, "network": "shapes", "cells": "deposit-tracks"},
+        "toy_cylinder",
+        False,
+    ),
     "no noise": ({"name": "regression", "decoder": [16]}, "toy_grid", True),
     "conv": (
         {"name": "vae", "network": "conv", "encoder": [4, 4], "decoder": [16, 8, 4]},
@@ -85,6 +92,8 @@ def make_bundle(request, tmp_path_factory, toy_sample):
             tracks = TrackLight(
                 1.2, 0.6, 1.3, TrackLight(0.3, 0.2, 1.0), conditions.electromagnetic
             )
+            if model.get("cells") == "deposit-tracks":
+                tracks = DepositTwins(np.full((len(STEPS), 4), 0.02), 0.2)
             spec = ShowerSpec.of(geometry, conditions.dim, batch=batch, tracks=tracks)
             torch.manual_seed(0)
             network = build_model(run, spec)

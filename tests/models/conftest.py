@@ -148,6 +148,7 @@ CASES = [
     ("cylinder", "mlp", "log1p"),
     ("cylinder", "mlp", "deposits"),
     ("cylinder", "shapes", "deposits"),
+    ("cylinder", "shapes", "deposit-tracks"),
     ("images", "mlp", "bounded"),
     ("images", "conv", "bounded"),
     ("images", "upsampling", "bounded"),

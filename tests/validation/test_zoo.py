@@ -85,8 +85,8 @@ def test_every_job_has_a_run_file(zoo) -> None:
         assert run.data.train == f"{job.detector}-train"
         on_grid = job.detector != "cylinder"
         assert run.data.centre_on_impact == (on_grid and job.tuned)
-        drawn = "log1p" if job.system.name == "dcgan" else "deposits"
-        assert on_grid or run.model.cells == drawn
+        apart = {"dcgan": "log1p", "e2e-shapes": "deposit-tracks"}
+        assert on_grid or run.model.cells == apart.get(job.system.name, "deposits")
 
 
 @pytest.mark.parametrize("name", ["e2e-sae", "e2e-shapes"])

@@ -13,6 +13,7 @@ from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.images import are_images
 from caloforge.generation.counts import draw_counts, to_detector
 from caloforge.generation.deposits import draw_energies
+from caloforge.generation.twins import pairing
 from caloforge.generation.wandering import wandering
 from caloforge.metrics import measure
 from caloforge.metrics.shower.catalogue import observables
@@ -141,8 +142,14 @@ class Subject:
         with torch.inference_mode():
             law = self.bundle.generator.cell_law
         if not self.geometry.counts:
-            showers = np.arange(len(cells))
-            return draw_energies(cells, law, seed=seed, showers=showers, order=order)
+            return draw_energies(
+                cells,
+                law,
+                seed=seed,
+                showers=np.arange(len(cells)),
+                order=order,
+                pairing=pairing(law, self.geometry),
+            )
         return draw_counts(
             cells,
             law,

@@ -21,6 +21,8 @@ from caloforge.types import CellLaw
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from caloforge.generation.twins import Pairing
+
 LAWS = ("rounding", "deposits")
 
 
@@ -31,6 +33,7 @@ def draw_energies(
     seed: int,
     showers: NDArray[np.int64],
     order: NDArray[np.int64],
+    pairing: Pairing | None = None,
 ) -> NDArray[np.float32]:
     """Draw the energies of a tile of showers. A row does not depend on the others.
 
@@ -40,6 +43,7 @@ def draw_energies(
         seed: Key of the random numbers.
         showers: Numbers of the showers, ``(n,)``.
         order: Detector cell at each of the model's cells, ``(n, cell)``.
+        pairing: What puts deposits together in pairs; needed by a law with twins.
 
     Returns:
         Energies in the detector's order of cells, ``(n, cell)``.
@@ -56,6 +60,8 @@ def draw_energies(
     n, n_cells = cells.shape
     deposit = mean_deposits(law)
     expected = (cells / deposit).astype(np.float32)
+    if law.twins is not None:
+        return _with_twins(expected, law, seed, showers, order, pairing)
     bright = expected >= BRIGHT
     row, cell = np.divmod(np.flatnonzero(bright), n_cells)
     chance = keyed.uniform(seed, showers[row], cell, keyed.CELLS)
@@ -69,6 +75,36 @@ def draw_energies(
     deposits[row * n_cells + order[row, cell]] += gammaincinv(numbers, chance[:, 1])
     there = to_detector(np.broadcast_to(deposit, cells.shape), order)
     return (deposits.reshape(n, n_cells) * there).astype(np.float32)
+
+
+def _with_twins(
+    expected: NDArray[np.float32],
+    law: CellLaw,
+    seed: int,
+    showers: NDArray[np.int64],
+    order: NDArray[np.int64],
+    pairing: Pairing | None,
+) -> NDArray[np.float32]:
+    """Draw deposit by deposit."""
+    if pairing is None:
+        raise TypeError
+    n, n_cells = expected.shape
+    hits, place = dim_hits(expected, 1.0, seed, showers, order)
+    rows = np.repeat(np.arange(n), hits)
+    light = to_detector(expected, order)
+    kept, first, cells, numbers = pairing.paired(
+        rows,
+        place - rows * n_cells,
+        lambda which, cells: light[rows[which], cells],
+        seed=seed,
+        showers=showers,
+    )
+    sizes = keyed.coarse_uniform(seed, showers, hits, keyed.SIZES)
+    sizes = exponential(np.concatenate((sizes[kept], numbers)))
+    place = np.concatenate((place[kept], rows[first] * n_cells + cells))
+    deposits = np.bincount(place, weights=sizes, minlength=n * n_cells).reshape(n, n_cells)
+    deposit = np.broadcast_to(mean_deposits(law), expected.shape)
+    return (deposits * to_detector(deposit, order)).astype(np.float32)
 
 
 def mean_deposits(law: CellLaw) -> NDArray[np.float64]:

@@ -25,6 +25,7 @@ from caloforge.generation.alias import AliasTable
 from caloforge.generation.counts import check_cells, cluster_sizes, quantile
 from caloforge.generation.deposits import exponential, mean_deposits
 from caloforge.generation.hit_loops import MOST_HITS, HitLoops, installed_loops
+from caloforge.generation.twins import pairing
 from caloforge.generation.wandering import wandering
 from caloforge.types import CLUSTERED, CellLaw
 
@@ -86,6 +87,7 @@ class HitDrawing:
         self._table = AliasTable(shapes) if table is None else table
         self._shapes = shapes.astype(np.float32)
         self._wandering = wandering(law, frame.geometry)
+        self._pairing = pairing(law, frame.geometry)
         self._electromagnetic: HitDrawing | None = None
         if law.electromagnetic is not None:
             own = law.electromagnetic
@@ -185,6 +187,7 @@ class HitDrawing:
         cells = self._table.draw(shapes, within)
         hits = Hits(rows, cells, self._sizes(numbers[~of_far, 1], cells))
         hits = self._wandered(hits, shapes, seed, showers)
+        hits = self._paired(hits, shapes, seed, showers)
         cells, inside = moved.to_detector(hits.rows, hits.cells)
         hits = Hits(hits.rows, cells, hits.sizes).select(inside)
         if moved.far is not None and n_far.any():
@@ -235,6 +238,27 @@ class HitDrawing:
             hits.cells, numbers, lambda which, cells: light[first[which] + cells]
         )
         return Hits(hits.rows, cells, hits.sizes)
+
+    def _paired(
+        self,
+        hits: Hits,
+        shapes: NDArray[np.int64],
+        seed: int,
+        showers: NDArray[np.int64],
+    ) -> Hits:
+        """Put deposits together in pairs, each in the light of its shape."""
+        if self._pairing is None:
+            return hits
+        light, start = self._shapes.ravel(), shapes * self.n_cells
+        kept, first, cells, numbers = self._pairing.paired(
+            hits.rows,
+            hits.cells,
+            lambda which, cells: light[start[which] + cells],
+            seed=seed,
+            showers=showers,
+        )
+        twins = Hits(hits.rows[first], cells, self._sizes(numbers, cells))
+        return hits.select(kept).joined(twins)
 
     def _far(
         self, region: FarRegion, n_hits: NDArray[np.int64], numbers: NDArray[np.float64]

@@ -27,6 +27,7 @@ from caloforge.generation.devices import chosen_device, using_threads
 from caloforge.generation.hits import HitDrawing
 from caloforge.generation.random_numbers import check_seed, normal
 from caloforge.generation.trained_range import RangeCount
+from caloforge.generation.twins import pairing
 from caloforge.generation.wandering import wandering
 from caloforge.training.bundle import read_bundle
 from caloforge.types import ShapeGenerator
@@ -97,6 +98,7 @@ class FastSimulation:
         self._frame = bundle.frame
         self._hits, self._run = self._way(compiled)
         self._wandering = wandering(self._law, self.geometry)
+        self._pairing = pairing(self._law, self.geometry)
         own = self._law.electromagnetic
         self._apart = None if own is None else wandering(own, self.geometry)
         self._chain = self._compiled_chain()
@@ -330,7 +332,9 @@ class FastSimulation:
                 if law is not None
             )
             return drawn if apart is None else np.where(apart[:, None], own[0], drawn)
-        return draw_energies(cells, self._law, seed=seed, showers=numbers, order=order)
+        return draw_energies(
+            cells, self._law, seed=seed, showers=numbers, order=order, pairing=self._pairing
+        )
 
     def _network(
         self, conditions: NDArray[np.float32], noise: NDArray[np.float32]

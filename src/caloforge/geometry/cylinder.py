@@ -143,6 +143,56 @@ class CylinderLayout:
                     found[mirrored, steps, part] = np.roll(plain, by, axis=0).ravel()
         return found
 
+    def stepped(
+        self,
+        cells: NDArray[np.int64],
+        layers: NDArray[np.int64],
+        sectors: NDArray[np.int64],
+        rings: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Go some layers, sectors and rings on, sectors around the axis.
+
+        Arguments:
+            cells: Where from, ``(n,)``.
+            layers: How many layers, ``(n,)``.
+            sectors: How many sectors, ``(n,)``.
+            rings: How many rings, ``(n,)``.
+
+        Returns:
+            Cells, and whether there is one: a step to a layer of other cells, or to the same
+            cell around the axis, is none. Cells that are not there are those of the start.
+        """
+        layer, sector, ring = (column[cells] for column in self._places)
+        starts, n_sectors, n_rings = self._sizes
+        last = len(self.layers) - 1
+        to = np.clip(layer + layers, 0, last)
+        inside = (to == layer + layers) & (n_sectors[to] == n_sectors[layer])
+        inside &= (n_rings[to] == n_rings[layer]) & (ring + rings >= 0)
+        inside &= (ring + rings < n_rings[layer]) & ((sectors == 0) | (n_sectors[layer] > 1))
+        around = (sector + sectors) % np.maximum(n_sectors[layer], 1)
+        there = starts[to] + around * n_rings[layer] + ring + rings
+        return np.where(inside, there, cells), inside
+
+    @cached_property
+    def _sizes(self) -> tuple[NDArray[np.int64], ...]:
+        """First cell, sectors and rings of each layer."""
+        first = [part.start for part in self.slices]
+        shapes = np.array([layer.shape for layer in self.layers]).reshape(-1, 2)
+        return np.array(first), shapes[:, 0], shapes[:, 1]
+
+    @cached_property
+    def ring_of_cell(self) -> NDArray[np.int64]:
+        """Ring of each cell within its layer, from the axis, ``(cell,)``."""
+        return self._places[2]
+
+    @cached_property
+    def _places(self) -> tuple[NDArray[np.int64], ...]:
+        """Layer, sector and ring of each cell."""
+        layer = self.layer_of_cell()
+        starts, _, n_rings = self._sizes
+        sector, ring = np.divmod(np.arange(self.n_cells) - starts[layer], n_rings[layer])
+        return layer, sector, ring
+
     def as_dict(self) -> list[dict[str, Any]]:
         """Return the TOML tables of this layout; equal layers in a row share one."""
         tables: list[dict[str, Any]] = []

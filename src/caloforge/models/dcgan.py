@@ -202,7 +202,7 @@ class DCGANConfig:
         Raises:
             ConfigError: If a discriminator cannot teach it, or it does not fit the detector.
         """
-        if self.cells in (*CLUSTERED, "deposits"):
+        if self.cells in (*CLUSTERED, "deposits", "deposit-tracks"):
             msg = (
                 f"model.cells: found '{self.cells}', expected 'poisson' or 'log1p'; a "
                 "discriminator gives no gradient to the width of a law"

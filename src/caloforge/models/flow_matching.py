@@ -170,10 +170,10 @@ class FlowMatchingConfig(FlowSettings):
         Raises:
             ConfigError: If cells are tracks, or do not fit the detector.
         """
-        if self.cells == "tracks":
+        if self.cells in ("tracks", "deposit-tracks"):
             msg = (
-                "model.cells: found 'tracks', expected 'poisson', 'negative-binomial' or "
-                "'log1p'; what neighbours share is in the flow already"
+                f"model.cells: found '{self.cells}', expected 'poisson', 'negative-binomial', "
+                "'deposits' or 'log1p'; what neighbours share is in the flow already"
             )
             raise ConfigError(msg)
         cells = cell_head(self.cells, spec)

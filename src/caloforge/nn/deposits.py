@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from caloforge.data.deposit_twins import STEPS, DepositTwins
 from caloforge.errors import ConfigError
 from caloforge.nn.cells import IntensityCells
 from caloforge.types import CellLaw
@@ -108,3 +111,27 @@ class DepositCells(IntensityCells):
         per_lit = (log_mu - log_x) / 2 - theta.log() + bessel - log_x.exp() / theta
         loss: Tensor = (empty - per_lit.sum()) / len(x)
         return loss
+
+
+class DepositTrackCells(DepositCells):
+    """Deposits that come in pairs in neighbouring cells, as those of a particle do.
+
+    A single cell follows the law of `DepositCells`, and is learned as there. Which deposits are
+    twins is measured before training (`DepositTwins`), not learned.
+
+    Arguments:
+        spec: Sizes, the mean shower, the mean lit cell and the measured twins; without them,
+            as when weights are about to be loaded, none.
+    """
+
+    def __init__(self, spec: ShowerSpec) -> None:
+        super().__init__(spec)
+        twins = spec.tracks if isinstance(spec.tracks, DepositTwins) else None
+        chances = np.zeros((len(STEPS), spec.rings)) if twins is None else twins.chances
+        self.register_buffer("twins", torch.from_numpy(chances).float())
+        self.register_buffer("together", torch.tensor(0.0 if twins is None else twins.together))
+
+    def law(self) -> CellLaw:
+        """Deposits, some of them in pairs."""
+        twins, together = self.get_buffer("twins"), float(self.get_buffer("together"))
+        return replace(super().law(), twins=twins, together=together)

@@ -12,7 +12,7 @@ from caloforge.nn.cells import (
     NegativeBinomialCells,
     PoissonCells,
 )
-from caloforge.nn.deposits import DepositCells
+from caloforge.nn.deposits import DepositCells, DepositTrackCells
 from caloforge.nn.tracks import TrackCells
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ CELL_HEADS: Mapping[str, Callable[[ShowerSpec], AnyCells]] = {
     "negative-binomial": NegativeBinomialCells,
     "tracks": TrackCells,
     "deposits": DepositCells,
+    "deposit-tracks": DepositTrackCells,
     "log1p": Log1pCells,
     "bounded": BoundedCells,
 }

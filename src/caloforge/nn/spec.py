@@ -14,6 +14,7 @@ from caloforge.geometry import DetectorGeometry, GridLayout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from caloforge.data.deposit_twins import DepositTwins
     from caloforge.data.track_light import TrackLight
     from caloforge.types import ShowerBatch
 
@@ -69,7 +70,8 @@ class ShowerSpec:
         regions: Coarse region of each cell, ``(cell,)``: see `regions_of`.
         maximum: Largest value that a cell can have, if there is one.
         planes: Cells at each place of a grid: its channels for convolutions.
-        tracks: How the light of one track lies, where a model wants to know.
+        tracks: How the light or the deposits of one particle lie, where a model wants to know.
+        rings: Rings of a cylinder, the most that a layer has; 0 of a grid.
     """
 
     n_cells: int
@@ -81,7 +83,8 @@ class ShowerSpec:
     regions: Tensor
     maximum: float | None = None
     planes: int = 1
-    tracks: TrackLight | None = None
+    tracks: TrackLight | DepositTwins | None = None
+    rings: int = 0
 
     @classmethod
     def of(
@@ -92,7 +95,7 @@ class ShowerSpec:
         batch: ShowerBatch | None = None,
         start: MeanShower | None = None,
         cell_scale: float = 1.0,
-        tracks: TrackLight | None = None,
+        tracks: TrackLight | DepositTwins | None = None,
     ) -> ShowerSpec:
         """Describe showers of a detector.
 
@@ -119,6 +122,9 @@ class ShowerSpec:
             maximum=geometry.maximum,
             planes=layout.planes if isinstance(layout, GridLayout) else 1,
             tracks=tracks,
+            rings=0
+            if isinstance(layout, GridLayout)
+            else max(x.shape[1] for x in layout.layers),
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -42,7 +42,8 @@ class TrackCells(PoissonCells):
 
     def __init__(self, spec: ShowerSpec) -> None:
         super().__init__(spec)
-        light = spec.tracks or TrackLight(1.0, 0.0, 1.0)
+        light = spec.tracks if isinstance(spec.tracks, TrackLight) else None
+        light = light or TrackLight(1.0, 0.0, 1.0)
         rows = (light, light.electromagnetic or light)
         values = [(row.companions, row.wander, row.reach) for row in rows]
         self.register_buffer("light", torch.tensor(values, dtype=torch.float64))

@@ -12,7 +12,12 @@ from caloforge.data.features import ConditionSet
 from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.feeding.loading import give_back
 from caloforge.data.feeding.oversampling import Kinds
-from caloforge.data.feeding.stream_fits import fit_light, stored, track_light
+from caloforge.data.feeding.stream_fits import (
+    fit_light,
+    stored,
+    track_light,
+    twins_of_deposits,
+)
 from caloforge.data.files.shower_file import ShowerFile, ShowerSample
 from caloforge.data.sample import resolve
 from caloforge.data.splits.partition import partition
@@ -28,8 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caloforge.config import RunConfig
+    from caloforge.data.deposit_twins import DepositTwins
     from caloforge.data.feeding.stream import StreamedShowers
     from caloforge.data.splits.split import Split
+    from caloforge.data.track_light import TrackLight
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +94,12 @@ def prepare(run: RunConfig, *, loading: str = "") -> Prepared:
             train, validation = streamed_sides(run, file, split)
             start = mean_shower(train, file, rng)
             light = fit_light(file, split.train, frame, rng)
-        tracks = None
-        if getattr(run.model, "cells", "") == "tracks":
+        tracks: TrackLight | DepositTwins | None = None
+        cells = getattr(run.model, "cells", "")
+        if cells == "tracks":
             tracks = track_light(file, split.train, frame, train.conditions)
+        elif cells == "deposit-tracks":
+            tracks = twins_of_deposits(file, split.train, train.conditions)
         spec = ShowerSpec.of(file.geometry, train.conditions.dim, start=start, tracks=tracks)
         incident = file.column("incident")
         data = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from caloforge.data.deposit_twins import DepositTwins, deposit_twins, equal_pairs
 from caloforge.data.far_light import FarLightFit
 from caloforge.data.features import ConditionSet, check_names, one_hot_kinds
 from caloforge.data.files.shower_format import SHOWERS, open_file, piece_rows
@@ -199,3 +200,24 @@ def track_light(
     in_file, where = np.unique(pairs, return_inverse=True)  # a file is read forwards
     particles, showers = file.particles_at(in_file), file.read_rows(in_file)
     return TrackLight.by_family(frame, particles.select(where), showers[where], conditions)
+
+
+def twins_of_deposits(
+    file: ShowerFile, rows: NDArray[np.int64], conditions: ConditionSet
+) -> DepositTwins:
+    """Measure twins on showers of equal particles.
+
+    Arguments:
+        file: A shower file.
+        rows: Rows of the training side.
+        conditions: The model's conditions.
+
+    Raises:
+        ConfigError: As `deposit_twins`.
+    """
+    pairs = equal_pairs(file.particles_at(rows), conditions)
+    if len(pairs) > FOR_TRACKS:  # of all energies
+        pairs = pairs[np.linspace(0, len(pairs) - 1, FOR_TRACKS).astype(np.int64)]
+    pairs = rows[pairs.ravel()]
+    in_file, where = np.unique(pairs, return_inverse=True)  # a file is read forwards
+    return deposit_twins(file.geometry, file.read_rows(in_file)[where])
