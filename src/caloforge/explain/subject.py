@@ -11,10 +11,8 @@ import torch
 
 from caloforge.data.feeding.dataset import ShowerDataset
 from caloforge.data.images import are_images
-from caloforge.generation.counts import draw_counts, to_detector
-from caloforge.generation.deposits import draw_energies
-from caloforge.generation.twins import pairing
-from caloforge.generation.wandering import wandering
+from caloforge.generation.cell_drawing import CellDrawing
+from caloforge.generation.counts import to_detector
 from caloforge.metrics import measure
 from caloforge.metrics.shower.catalogue import observables
 from caloforge.types import LatentGenerator
@@ -141,23 +139,8 @@ class Subject:
         order = np.broadcast_to(np.arange(cells.shape[1]), cells.shape)
         with torch.inference_mode():
             law = self.bundle.generator.cell_law
-        if not self.geometry.counts:
-            return draw_energies(
-                cells,
-                law,
-                seed=seed,
-                showers=np.arange(len(cells)),
-                order=order,
-                pairing=pairing(law, self.geometry),
-            )
-        return draw_counts(
-            cells,
-            law,
-            seed=seed,
-            showers=np.arange(len(cells)),
-            order=order,
-            wandering=wandering(law, self.geometry),
-        )
+        drawing = CellDrawing(law, self.geometry)
+        return drawing.draw(cells, seed=seed, showers=np.arange(len(cells)), order=order)
 
     def generate(self, rows: NDArray[np.int64], *, seed: int) -> NDArray[Any]:
         """One generated shower for each of some showers of the sample, ``(n, cell)``."""

@@ -20,15 +20,13 @@ from caloforge import __version__
 from caloforge.data.files.shower_file import ShowerSample
 from caloforge.errors import ConfigError
 from caloforge.generation.batches import rebatched
+from caloforge.generation.cell_drawing import CellDrawing
 from caloforge.generation.chain import CompiledChain
-from caloforge.generation.counts import checked_law, draw_counts
-from caloforge.generation.deposits import draw_energies
+from caloforge.generation.counts import checked_law
 from caloforge.generation.devices import chosen_device, using_threads
 from caloforge.generation.hits import HitDrawing
 from caloforge.generation.random_numbers import check_seed, normal
 from caloforge.generation.trained_range import RangeCount
-from caloforge.generation.twins import pairing
-from caloforge.generation.wandering import wandering
 from caloforge.training.bundle import read_bundle
 from caloforge.types import ShapeGenerator
 
@@ -97,10 +95,7 @@ class FastSimulation:
         bundle.model.to(self.device).eval()
         self._frame = bundle.frame
         self._hits, self._run = self._way(compiled)
-        self._wandering = wandering(self._law, self.geometry)
-        self._pairing = pairing(self._law, self.geometry)
-        own = self._law.electromagnetic
-        self._apart = None if own is None else wandering(own, self.geometry)
+        self._cells = CellDrawing(self._law, self.geometry)
         self._chain = self._compiled_chain()
 
     def _way(
@@ -305,36 +300,14 @@ class FastSimulation:
             cells = self._frame.completed(cells, rows_here)
             order = self._frame.order(rows_here)
             apart = self._law.apart(conditions[tile])
-            showers = self._tile(cells, order, numbers[tile], seed, apart)[asked]
+            showers = self._cells.draw(
+                cells, seed=seed, showers=numbers[tile], order=order, apart=apart
+            )[asked]
             if made.dtype == np.uint16 and showers.max() > np.iinfo(np.uint16).max:
                 made = made.astype(np.uint32)
             first = tile.start - low
             made[first + asked.start : first + asked.stop] = showers
         return made
-
-    def _tile(
-        self,
-        cells: NDArray[np.float32],
-        order: NDArray[np.int64],
-        numbers: NDArray[np.int64],
-        seed: int,
-        apart: NDArray[np.bool_] | None,
-    ) -> NDArray[Any]:
-        """Turn the cells of a model into those of the detector."""
-        if self.geometry.counts:
-            laws = (self._law, self._wandering), (self._law.electromagnetic, self._apart)
-            # Both laws for all: what a row gets may depend on its place in the tile.
-            drawn, *own = (
-                draw_counts(
-                    cells, law, seed=seed, showers=numbers, order=order, wandering=wandering
-                )
-                for law, wandering in laws
-                if law is not None
-            )
-            return drawn if apart is None else np.where(apart[:, None], own[0], drawn)
-        return draw_energies(
-            cells, self._law, seed=seed, showers=numbers, order=order, pairing=self._pairing
-        )
 
     def _network(
         self, conditions: NDArray[np.float32], noise: NDArray[np.float32]
