@@ -61,7 +61,7 @@ def energies(numbers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(numbers > 0, rng.gamma(np.maximum(numbers, 1)), 0.0)
 
 
-@pytest.mark.parametrize(("step", "share"), [(0, 0.3), (2, 0.2), (3, 0.15), (5, 0.4)])
+@pytest.mark.parametrize(("step", "share"), [(0, 0.3), (1, 0.3), (2, 0.2), (3, 0.15), (5, 0.4)])
 def test_twins_are_found_where_they_are(step, share) -> None:
     found = deposit_twins(cylinder(), showers(STEPS[step], share))
     expected = np.zeros((len(STEPS), SHAPE[2]))
@@ -71,6 +71,17 @@ def test_twins_are_found_where_they_are(step, share) -> None:
     cells = len(like(STEPS[step])) * (SHAPE[2] - STEPS[step][2]) / SHAPE[2]
     together = share * cells if STEPS[step][0] == 0 else 0.0
     assert found.together == pytest.approx(together, abs=0.1)
+
+
+@pytest.mark.parametrize("sectors", [1, 2, 3, 4])
+def test_few_sectors_are_no_twins_of_themselves(sectors) -> None:
+    rng = np.random.default_rng(0)
+    x = energies(rng.poisson(MEAN, (3000, 10 * sectors * 3)), rng)
+    layer = CylinderLayer((0.0, 5.0, 10.0, 20.0), n_angles=sectors)
+    found = deposit_twins(cylinder(*(layer,) * 10), x)
+    np.testing.assert_allclose(found.chances, 0, atol=0.08)
+    for step, row in zip(STEPS, found.chances, strict=True):
+        assert step[1] == 0 or sectors > 2 * step[1] or not row.any()
 
 
 def test_deposits_alone_have_none() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.generation.test_deposits import follows_the_law
 
-from caloforge.data.deposit_twins import STEPS
+from caloforge.data.deposit_twins import STEPS, signed_chances
 from caloforge.data.transforms import CellFrame
 from caloforge.errors import BundleError
 from caloforge.generation.deposits import draw_energies
@@ -110,3 +110,19 @@ def test_a_grid_has_none(toy_grid) -> None:
     law = CellLaw("deposits", twins=torch.zeros(len(STEPS), 3))
     with pytest.raises(BundleError, match=r"draws twins in geometry .*, expected a cylinder"):
         pairing(law, toy_grid)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_chances_rounded_for_storage_are_taken(detector, seed) -> None:
+    rng = np.random.default_rng(seed)
+    chances = rng.uniform(0, 1, (len(STEPS), 3))
+    chances /= signed_chances(chances)[1].sum(axis=0).max()
+    rounded = torch.from_numpy(chances).half()
+    paired = Pairing(CellLaw("deposits", twins=rounded), detector).paired(
+        np.zeros(5000, dtype=np.int64),
+        rng.integers(0, 36, 5000),
+        lambda which, _: np.ones(len(which)),
+        seed=seed,
+        showers=np.arange(1),
+    )
+    assert paired.kept.sum() + len(paired.first) == pytest.approx(5000, abs=300)

@@ -150,7 +150,7 @@ class PairEnergies:
         for k, step in enumerate(((0, 0, 0), *STEPS)):
             self._excess[k] += _excess(one, other, step, weight)
             if self._shape[1] > 1:
-                around = (step[0], step[1] + self._shape[1] // 2, step[2])
+                around = (step[0], self._shape[1] // 2, step[2])
                 self._excess[k] -= _excess(one, other, around, weight)
 
     def twins(self) -> DepositTwins:
@@ -165,7 +165,9 @@ class PairEnergies:
             shared[k, : here.shape[2]] = np.minimum(here, there).sum(axis=(0, 1))
             least = np.maximum(deposit * shared[k], 1e-300)
             chances[k] = np.where(shared[k] > 0, self._excess[k + 1] / least, 0)
-        chances = np.clip(chances, 0, 1)
+        # Of few sectors a step to either side may end in one cell, or where it began.
+        either = [self._shape[1] > 2 * step[1] or step[1] == 0 for step in STEPS]
+        chances = np.clip(chances, 0, 1) * np.array(either)[:, None]
         # No cell may have more twins than deposits; both cells of a pair must have room.
         room = 1 / np.maximum(1, total_chances(chances))
         for k, (_, _, rings) in enumerate(STEPS):
