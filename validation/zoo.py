@@ -83,9 +83,9 @@ SYSTEMS = (
     System("sae-h", "SAE (H)", "sae-h", 800, 200, 1),
     System("regression", "mean regression", "regression", 0, 0, 1),
     System("e2e-shapes", "e2e SAE, shapes", "e2e-shapes", 0, 0, 3),
-    System("latent-flow", "flow on codes", "latent-flow", 0, 0, 1),
-    System("latent-fm", "latent flow matching", "latent-flow-matching", 200, 50, 1),
-    System("flow-matching", "flow matching", "flow-matching", 400, 400, 1),
+    System("latent-flow", "flow on codes", "latent-flow", 0, 0, 3),
+    System("latent-fm", "latent flow matching", "latent-flow-matching", 200, 50, 3),
+    System("flow-matching", "flow matching", "flow-matching", 400, 400, 3),
     System("sdi-gan", "SDI-GAN", "sdi-gan", 150, 50, 1, cylinder=False),
     System("channel-regressor", "channel regressor", "channel-regressor", 0, 0, 1),
 )

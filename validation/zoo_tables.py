@@ -71,9 +71,11 @@ COLUMNS = (
     Column("dispersion_discrepancy", "dispersion discrepancy"),
     Column("classifier_auc", "AUC, observables"),
     Column("fpd", "FPD"),
+    Column("centroid_x", "centroid x: W1 / floor", shape=True),
     Column("width_x", "width x: W1 / floor", shape=True),
     Column("lit_cells", "lit cells: W1 / floor", shape=True),
 )
+MOST_CHANNELS = 9
 SHORT = ("w1_ratio", "mae", "mae_conditional", "spread_ratio", "classifier_auc", "lit_cells")
 
 Run = dict[str, Any]
@@ -190,8 +192,9 @@ def table(
 
 
 def channels(found: dict[tuple[str, str], list[Run]]) -> list[str]:
-    """Lines of the table of W1 by channel."""
+    """Lines of the table of W1 by channel; of many, every few."""
     names = list(next(iter(found.values()))[0]["floor"]["w1 of channels"])
+    names = names[:: -(-len(names) // MOST_CHANNELS)]
 
     def row(runs: Sequence[Run], of: str) -> list[str]:
         return [
