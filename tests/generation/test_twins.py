@@ -76,6 +76,19 @@ def test_cells_keep_their_law_and_have_twins(detector, law, chances) -> None:
     check(energies, means, law, chances)
 
 
+def test_showers_out_of_all_measure_are_refused(detector, law) -> None:
+    order = np.arange(36)[None]
+    with pytest.raises(BundleError, match=r"gives showers of .*e\+\d+ deposits, expected less"):
+        draw_energies(
+            np.full((1, 36), 1e7, dtype=np.float32),
+            law,
+            seed=0,
+            showers=np.arange(1),
+            order=order,
+            pairing=pairing(law, detector),
+        )
+
+
 def test_hits_of_shapes_do_so(detector, law, chances, toy_sample) -> None:
     shape = np.random.default_rng(0).dirichlet(np.ones(36))[None]
     drawing = HitDrawing(shape, law, CellFrame(detector, False))

@@ -16,6 +16,7 @@ from scipy.special import gammaincinv
 from caloforge.errors import BundleError
 from caloforge.generation import random_numbers as keyed
 from caloforge.generation.counts import BRIGHT, check_cells, dim_hits, quantile, to_detector
+from caloforge.generation.hit_loops import MOST_HITS
 from caloforge.types import CellLaw
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def draw_energies(
     hits, place = dim_hits(dim, 1.0, seed, showers, order)
     sizes = exponential(keyed.coarse_uniform(seed, showers, hits, keyed.SIZES))
     deposits = np.bincount(place, weights=sizes, minlength=n * n_cells)
-    deposits[row * n_cells + order[row, cell]] += gammaincinv(numbers, chance[:, 1])
+    sums = np.where(numbers > 0, gammaincinv(np.maximum(numbers, 1), chance[:, 1]), 0.0)
+    deposits[row * n_cells + order[row, cell]] += sums
     there = to_detector(np.broadcast_to(deposit, cells.shape), order)
     return (deposits.reshape(n, n_cells) * there).astype(np.float32)
 
@@ -89,6 +91,13 @@ def _with_twins(
     if pairing is None:
         raise TypeError
     n, n_cells = expected.shape
+    most = expected.sum(axis=1, dtype=np.float64).max(initial=0.0)
+    if most > MOST_HITS:
+        msg = (
+            f"model: gives showers of {most:.3g} deposits, expected less than {MOST_HITS:g}; "
+            "the bundle is of no use for these particles"
+        )
+        raise BundleError(msg)
     hits, place = dim_hits(expected, 1.0, seed, showers, order)
     rows = np.repeat(np.arange(n), hits)
     light = to_detector(expected, order)
