@@ -39,10 +39,14 @@ RESULTS = HERE / "results" / "bundles"
 SHIPPED = ROOT / "src" / "caloforge" / "bundles"
 MOST_BYTES, MOST_BYTES_IN_ALL = 3_000_000, 15_000_000
 LICENCE = "Apache-2.0, as caloforge and the showers that it was trained on"
-LIMITS = (
-    "It makes the photons counted by the fibres of one detector for one incident particle.",
+LIMITS = {
+    "grid": "It makes the photons counted by the fibres of one detector for one incident particle.",
+    "cylinder": "It makes the energies in the silicon of one calorimeter for one electron on its "
+    "axis.",
+}
+LIMITS_OF_ALL = (
     "Electronics, noise and pile-up are not in it; several particles are sums of showers.",
-    "It stands for the full simulation named under Data, not for the ALICE experiment's own.",
+    "It stands for the full simulation named under Data, not for an experiment's own.",
 )
 _ROWS = 1000
 
@@ -67,6 +71,7 @@ BUNDLES = (
     of_zoo("zn-flow-matching", "zn/flow-matching-tuned-0"),
     of_zoo("zp-e2e-sae", "zp/e2e-sae-tuned-0"),
     of_zoo("zp-e2e-shapes", "zp/e2e-shapes-tuned-0", generation_only=True),
+    of_zoo("cylinder-e2e-shapes", "cylinder/e2e-shapes-tuned-0", generation_only=True),
 )
 
 
@@ -152,7 +157,8 @@ def install(entry: Entry, source: Path, into: Path, results: Path) -> Path:
     small = slim(
         bundle, weights_dtype=entry.weights_dtype, generation_only=entry.generation_only
     )
-    info = {**bundle.info, "name": entry.name, "licence": LICENCE, "limits": list(LIMITS)}
+    limits = [LIMITS[bundle.geometry.kind], *LIMITS_OF_ALL]
+    info = {**bundle.info, "name": entry.name, "licence": LICENCE, "limits": limits}
     info["kinds"] = kinds(bundle)
     spent = source / "core-seconds"
     if spent.is_file():
