@@ -40,9 +40,8 @@ SHIPPED = ROOT / "src" / "caloforge" / "bundles"
 MOST_BYTES, MOST_BYTES_IN_ALL = 3_000_000, 15_000_000
 LICENCE = "Apache-2.0, as caloforge and the showers that it was trained on"
 LIMITS = {
-    "grid": "It makes the photons counted by the fibres of one detector for one incident particle.",
-    "cylinder": "It makes the energies in the silicon of one calorimeter for one electron on its "
-    "axis.",
+    "grid": "It makes the photons that one detector's fibres count for one incident particle.",
+    "cylinder": "It makes the energies in one calorimeter's silicon for electrons on its axis.",
 }
 LIMITS_OF_ALL = (
     "Electronics, noise and pile-up are not in it; several particles are sums of showers.",

@@ -176,6 +176,20 @@ def test_learned_cell_law_counts_as_used(toy_grid, toy_sample) -> None:
     assert small.generator.cell_law == bundle.generator.cell_law
 
 
+def test_tables_of_a_cell_law_count_as_used(toy_cylinder, toy_sample, tmp_path) -> None:
+    model = E2E_SAE | {"network": "shapes", "cells": "deposit-tracks"}
+    bundle = toy_bundle(toy_sample(toy_cylinder), model)
+    with torch.no_grad():
+        bundle.model.cells.get_buffer("twins").fill_(0.02)
+        bundle.model.cells.get_buffer("together").fill_(0.1)
+    small = slim(bundle, generation_only=True, weights_dtype="float16")
+    back = read_bundle(write_bundle(tmp_path / "small", small, force=False))
+    before, law = bundle.generator.cell_law, back.generator.cell_law
+    torch.testing.assert_close(law.twins, before.twins, rtol=1e-3, atol=0)
+    torch.testing.assert_close(law.deposit, before.deposit, rtol=2e-3, atol=0)
+    assert law.together == pytest.approx(0.1, rel=1e-3)
+
+
 def test_too_large_weights_and_unknown_types_are_refused(bundle) -> None:
     with pytest.raises(ConfigError, match="found 'float61'; did you mean 'float16'"):
         slim(bundle, weights_dtype="float61")

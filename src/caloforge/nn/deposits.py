@@ -133,5 +133,5 @@ class DepositTrackCells(DepositCells):
 
     def law(self) -> CellLaw:
         """Deposits, some of them in pairs."""
-        twins, together = self.get_buffer("twins"), float(self.get_buffer("together"))
-        return replace(super().law(), twins=twins, together=together)
+        together = self.get_buffer("together").item()
+        return replace(super().law(), twins=self.get_buffer("twins"), together=together)

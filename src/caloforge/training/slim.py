@@ -80,9 +80,11 @@ def _sampled(generator: ShowerGenerator, condition_dim: int) -> Tensor:
     conditions = torch.randn(_ROWS, condition_dim, generator=rng)
     noise = torch.randn(_ROWS, generator.noise_dim, generator=rng)
     with torch.inference_mode():
-        law = [x for x in vars(generator.cell_law).values() if isinstance(x, float)]
+        law = vars(generator.cell_law).values()
+        numbers = torch.tensor([x for x in law if isinstance(x, float)])
+        tables = [x.float().ravel() for x in law if isinstance(x, Tensor)]
         cells = generator.sample(conditions, noise).float().ravel()
-        return torch.cat((cells, torch.tensor(law)))
+        return torch.cat((cells, numbers, *tables))
 
 
 class _Touched(TorchFunctionMode):
