@@ -73,15 +73,21 @@ def test_twins_are_found_where_they_are(step, share) -> None:
     assert found.together == pytest.approx(together, abs=0.1)
 
 
-@pytest.mark.parametrize("sectors", [1, 2, 3, 4])
-def test_few_sectors_are_no_twins_of_themselves(sectors) -> None:
-    rng = np.random.default_rng(0)
-    x = energies(rng.poisson(MEAN, (3000, 10 * sectors * 3)), rng)
-    layer = CylinderLayer((0.0, 5.0, 10.0, 20.0), n_angles=sectors)
+@pytest.mark.parametrize("rings", [1, 2])
+def test_few_rings_have_no_further_ones(rings) -> None:
+    layer = CylinderLayer(tuple(np.arange(rings + 1.0)), n_angles=8)
+    x = energies(
+        np.random.default_rng(0).poisson(MEAN, (2000, 80 * rings)), np.random.default_rng(1)
+    )
     found = deposit_twins(cylinder(*(layer,) * 10), x)
+    assert found.chances.shape == (len(STEPS), rings)
     np.testing.assert_allclose(found.chances, 0, atol=0.08)
-    for step, row in zip(STEPS, found.chances, strict=True):
-        assert step[1] == 0 or sectors > 2 * step[1] or not row.any()
+
+
+def test_dark_showers_have_none() -> None:
+    found = deposit_twins(cylinder(), np.zeros((700, cylinder().n_cells)))
+    assert not found.chances.any()
+    assert found.together == 0
 
 
 def test_deposits_alone_have_none() -> None:
@@ -144,6 +150,11 @@ class TestEqualPairs:
         assert (first["pdg"] == second["pdg"]).all()
         np.testing.assert_allclose(first["energy_gev"], second["energy_gev"], rtol=0.055)
 
+    def test_a_few_repeats_leave_the_energies(self) -> None:
+        particles = make_particles(100, repeats=5)  # 200 pairs of repeats
+        pairs = equal_pairs(particles, self.conditions(["log_energy", "kind"], particles))
+        assert len(pairs) > 200
+
     def test_not_where_the_model_knows_more(self) -> None:
         particles = make_particles(1000)
         assert not len(
@@ -164,7 +175,14 @@ class TestEqualPairs:
             1000,
             "geometry 'c', expected a cylinder of equal layers",
         ),
-        (replace(cylinder(), counts=True), 1000, "cylinder of equal layers that measures"),
+        (replace(cylinder(), counts=True), 1000, "8 sectors or more that measures"),
+        (
+            cylinder(
+                CylinderLayer((0.0, 5.0), n_angles=7), CylinderLayer((0.0, 5.0), n_angles=7)
+            ),
+            1000,
+            "equal layers of 8 sectors or more",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(detector, n, message) -> None:

@@ -101,5 +101,6 @@ def test_steps_go_around_and_end_at_other_layers() -> None:
     assert step(15, 0, 1, 0) == 12
     for outside in ((0, 0, 0, -1), (1, 0, 0, 1), (6, 1, 0, 0), (0, -1, 0, 0), (12, 1, 0, 0)):
         assert step(*outside) is None
+    assert step(0, 0, 3, 0) is None  # once around
     ring = CylinderLayout((CylinderLayer((0.0, 1.0)),))
     assert not ring.stepped(np.array([0]), *np.array([[0], [1], [0]]))[1][0]

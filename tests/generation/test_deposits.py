@@ -48,6 +48,29 @@ def test_dim_and_bright_cells_follow_the_law() -> None:
     assert np.abs(correlations).max() < 5 / np.sqrt(N)
 
 
+@pytest.mark.parametrize("mean", [17.0, 1e-9])
+def test_cells_of_one_sort_alone(mean) -> None:
+    """All bright, or no deposit at all."""
+    law = CellLaw("deposits", deposit=torch.ones(3, dtype=torch.float64))
+    made = drawn(law, np.full(3, mean))
+    assert made.dtype == np.float32
+    assert made.mean() == pytest.approx(mean, rel=0.01, abs=1e-6)
+
+
+def test_a_bright_cell_without_a_deposit_is_empty() -> None:
+    law = CellLaw("deposits", deposit=torch.ones(1, dtype=torch.float64))
+    cells, number = np.full((1, 1), 16.0, dtype=np.float32), 812516
+    for shower in range(number, number + 3):
+        made = draw_energies(
+            cells,
+            law,
+            seed=1,
+            showers=np.array([shower]),
+            order=np.zeros((1, 1), dtype=np.int64),
+        )
+        assert np.isfinite(made).all()
+
+
 def test_a_deposit_belongs_to_the_models_cell_not_the_detectors() -> None:
     order = np.array([5, 4, 3, 2, 1, 0])
     follows_the_law(drawn(order=order), CELLS[::-1], DEPOSITS[::-1])

@@ -36,6 +36,11 @@ def chances() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
+def shapes() -> np.ndarray:
+    return np.random.default_rng(0).dirichlet(np.full(36, 0.7), 4)
+
+
+@pytest.fixture(scope="module")
 def law(chances) -> CellLaw:
     deposit = torch.linspace(0.2, 0.6, 36, dtype=torch.float64)
     return CellLaw("deposits", deposit=deposit, twins=torch.from_numpy(chances), together=0.6)
@@ -89,13 +94,12 @@ def test_showers_out_of_all_measure_are_refused(detector, law) -> None:
         )
 
 
-def test_hits_of_shapes_do_so(detector, law, chances, toy_sample) -> None:
-    shape = np.random.default_rng(0).dirichlet(np.ones(36))[None]
-    drawing = HitDrawing(shape, law, CellFrame(detector, False))
+def test_hits_of_shapes_do_so(detector, law, chances, shapes, toy_sample) -> None:
+    drawing = HitDrawing(shapes, law, CellFrame(detector, False))
     particles = toy_sample(detector, 1, repeats=1).particles.select(np.zeros(N, dtype=np.int64))
-    amounts = np.full((N, 1), 20.0, dtype=np.float32)
+    amounts = np.broadcast_to(np.array([2.0, 9.0, 5.0, 4.0], dtype=np.float32), (N, 4))
     energies = drawing.draw(amounts, particles, seed=2, showers=np.arange(N))
-    check(energies, 20.0 * shape[0], law, chances)
+    check(energies, amounts[0] @ shapes, law, chances)
 
 
 def test_no_chance_leaves_all_alone(detector) -> None:

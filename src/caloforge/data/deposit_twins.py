@@ -31,6 +31,8 @@ FEWEST_PAIRS = 300
 # Showers of particles that are next in energy stand for repeats if these are all conditions.
 _OF_ENERGY = {"energy_gev", "log_energy", "kind", "pdg"}
 _ENERGY_MARGIN = 0.05
+# Of fewer, half a turn is no further than a step.
+_FEWEST_SECTORS = 8
 # Steps in layers, sectors and rings at which twins are looked for, in either direction.
 STEPS = (
     (0, 1, 0),
@@ -81,11 +83,17 @@ def equal_pairs(particles: Particles, conditions: ConditionSet) -> NDArray[np.in
     incident = particles.incident
     order = np.argsort(incident, kind="stable")
     same = incident[order][1:] == incident[order][:-1]
-    if same.sum() < FEWEST_PAIRS and set(conditions.names) <= _OF_ENERGY:
+    pairs = _neighbours(order, same)
+    if len(pairs) < FEWEST_PAIRS and set(conditions.names) <= _OF_ENERGY:
         energy, pdg = particles["energy_gev"], particles["pdg"]
         order = np.lexsort((energy, pdg))
         close = np.diff(energy[order]) <= _ENERGY_MARGIN * energy[order][1:]
-        same = close & (np.diff(pdg[order]) == 0)
+        pairs = _neighbours(order, close & (np.diff(pdg[order]) == 0))
+    return pairs
+
+
+def _neighbours(order: NDArray[np.int64], same: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Pairs of rows next to each other where they are the same, ``(pair, 2)``."""
     pairs, k = [], 0
     while k < len(same):
         if same[k]:
@@ -110,10 +118,12 @@ def deposit_twins(geometry: DetectorGeometry, showers: NDArray[Any]) -> DepositT
     shapes: set[tuple[int, int]] = set()
     if isinstance(layout, CylinderLayout) and not geometry.counts:
         shapes = {layer.shape for layer in layout.layers}
-    if len(shapes) != 1 or not isinstance(layout, CylinderLayout):
+    sectors = max((shape[0] for shape in shapes), default=0)
+    if len(shapes) != 1 or sectors < _FEWEST_SECTORS or not isinstance(layout, CylinderLayout):
         msg = (
             f"model.cells: found 'deposit-tracks' for geometry '{geometry.name}', expected a "
-            "cylinder of equal layers that measures energies; take 'deposits'"
+            f"cylinder of equal layers of {_FEWEST_SECTORS} sectors or more that measures "
+            "energies; take 'deposits'"
         )
         raise ConfigError(msg)
     n = len(showers) // 2
@@ -149,9 +159,8 @@ class PairEnergies:
         one, other = x[:, 0], x[:, 1]
         for k, step in enumerate(((0, 0, 0), *STEPS)):
             self._excess[k] += _excess(one, other, step, weight)
-            if self._shape[1] > 1:
-                around = (step[0], self._shape[1] // 2, step[2])
-                self._excess[k] -= _excess(one, other, around, weight)
+            around = (step[0], self._shape[1] // 2, step[2])
+            self._excess[k] -= _excess(one, other, around, weight)
 
     def twins(self) -> DepositTwins:
         """Turn what was added up into chances."""
@@ -162,20 +171,22 @@ class PairEnergies:
         chances, shared = np.zeros((2, len(STEPS), self._shape[2]))
         for k, step in enumerate(STEPS):
             here, there = _apart(mean, mean, step)
-            shared[k, : here.shape[2]] = np.minimum(here, there).sum(axis=(0, 1))
-            least = np.maximum(deposit * shared[k], 1e-300)
-            chances[k] = np.where(shared[k] > 0, self._excess[k + 1] / least, 0)
-        # Of few sectors a step to either side may end in one cell, or where it began.
-        either = [self._shape[1] > 2 * step[1] or step[1] == 0 for step in STEPS]
-        chances = np.clip(chances, 0, 1) * np.array(either)[:, None]
+            n_rings = here.shape[2]
+            own, others = deposit[:n_rings], deposit[len(deposit) - n_rings :]
+            # Energy that is in pairs if all of the smaller number of deposits are.
+            products = np.minimum(here * others, there * own).sum(axis=(0, 1))
+            shared[k, :n_rings] = products / np.maximum(others, 1e-300)
+            some = products > 0
+            chances[k, :n_rings][some] = self._excess[k + 1, :n_rings][some] / products[some]
+        chances = np.clip(chances, 0, 1)
         # No cell may have more twins than deposits; both cells of a pair must have room.
         room = 1 / np.maximum(1, total_chances(chances))
         for k, (_, _, rings) in enumerate(STEPS):
-            chances[k] *= np.minimum(room, np.append(room[rings:], np.ones(rings)))
+            chances[k] *= np.minimum(room, np.append(room[rings:], np.ones(rings))[: len(room)])
         in_layer = [step[0] == 0 for step in STEPS]
         many = np.array([len(like(step)) for step in STEPS])[:, None]
         pairs = (many * chances * shared)[in_layer].sum()
-        return DepositTwins(chances, float(pairs / light.sum()))
+        return DepositTwins(chances, float(pairs / max(light.sum(), 1e-300)))
 
 
 def signed_chances(chances: Array) -> tuple[list[tuple[int, int, int]], Array]:
@@ -194,7 +205,8 @@ def signed_chances(chances: Array) -> tuple[list[tuple[int, int, int]], Array]:
             there = rings + signed[2]
             inside = (there >= 0) & (there < len(rings))
             steps.append(signed)
-            rows.append(np.where(inside, of_ring[np.minimum(rings, there)], 0.0))
+            inner = np.clip(np.minimum(rings, there), 0, None)
+            rows.append(np.where(inside, of_ring[inner], 0.0))
     return steps, np.array(rows)
 
 
@@ -225,7 +237,7 @@ def _apart(one: Array, other: Array, step: tuple[int, int, int]) -> tuple[Array,
     if abs(layers) >= n_layers or abs(rings) >= n_rings:
         return one[..., :0, :, :0], other[..., :0, :, :0]
     other = np.roll(other, -sectors, axis=-2)
-    near, far = slice(max(-layers, 0), n_layers - max(layers, 0)), slice(max(layers, 0), None)
+    near = slice(max(-layers, 0), n_layers - max(layers, 0))
     far = slice(max(layers, 0), n_layers + min(layers, 0))
     inner = slice(max(-rings, 0), n_rings - max(rings, 0))
     outer = slice(max(rings, 0), n_rings + min(rings, 0))

@@ -105,4 +105,10 @@ class Reflections:
 
     def showers(self, cells: Tensor, flags: NDArray[np.int64]) -> Tensor:
         """Reflect showers ``(n, cell)``."""
-        return cells.gather(1, torch.from_numpy(self.order(flags)).to(cells.device))
+        result = torch.empty_like(cells)
+        kinds, kind = np.unique(flags, axis=0, return_inverse=True)
+        orders = torch.from_numpy(np.ascontiguousarray(self.order(kinds))).to(cells.device)
+        for k, order in enumerate(orders):  # few kinds: no index for every cell of the batch
+            rows = torch.from_numpy(np.flatnonzero(kind.ravel() == k)).to(cells.device)
+            result[rows] = cells[rows].index_select(1, order)
+        return result

@@ -163,7 +163,7 @@ class TrackLight:
         if not isinstance(layout, GridLayout) or layout.planes > 1 or not frame.geometry.counts:
             msg = (
                 f"model.cells: found 'tracks' for geometry '{frame.geometry.name}', expected a "
-                "grid that counts; take 'negative-binomial' or 'log1p'"
+                "grid that counts; take 'negative-binomial', or 'deposits' for energies"
             )
             raise ConfigError(msg)
         if n < fewest:

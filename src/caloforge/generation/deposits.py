@@ -72,7 +72,7 @@ def draw_energies(
     dim = np.where(bright, np.float32(0), expected)
     hits, place = dim_hits(dim, 1.0, seed, showers, order)
     sizes = exponential(keyed.coarse_uniform(seed, showers, hits, keyed.SIZES))
-    deposits = np.bincount(place, weights=sizes, minlength=n * n_cells)
+    deposits = np.bincount(place, weights=sizes, minlength=n * n_cells).astype(np.float64)
     sums = np.where(numbers > 0, gammaincinv(np.maximum(numbers, 1), chance[:, 1]), 0.0)
     deposits[row * n_cells + order[row, cell]] += sums
     there = to_detector(np.broadcast_to(deposit, cells.shape), order)
@@ -89,7 +89,8 @@ def _with_twins(
 ) -> NDArray[np.float32]:
     """Draw deposit by deposit."""
     if pairing is None:
-        raise TypeError
+        msg = "a law with twins needs what pairs them"
+        raise TypeError(msg)
     n, n_cells = expected.shape
     most = expected.sum(axis=1, dtype=np.float64).max(initial=0.0)
     if most > MOST_HITS:

@@ -168,6 +168,7 @@ class HitDrawing:
         edges: NDArray[np.float64] = amounts.astype(np.float64)
         if self._hits_of_shape is not None:
             edges *= self._hits_of_shape
+        per_shape = edges
         edges = np.cumsum(edges, axis=1)
         totals = edges[:, -1].copy()
         far = np.zeros(len(showers)) if moved.far is None else moved.far.most
@@ -187,7 +188,7 @@ class HitDrawing:
         cells = self._table.draw(shapes, within)
         hits = Hits(rows, cells, self._sizes(numbers[~of_far, 1], cells))
         hits = self._wandered(hits, shapes, seed, showers)
-        hits = self._paired(hits, shapes, seed, showers)
+        hits = self._paired(hits, per_shape, seed, showers)
         cells, inside = moved.to_detector(hits.rows, hits.cells)
         hits = Hits(hits.rows, cells, hits.sizes).select(inside)
         if moved.far is not None and n_far.any():
@@ -242,18 +243,19 @@ class HitDrawing:
     def _paired(
         self,
         hits: Hits,
-        shapes: NDArray[np.int64],
+        per_shape: NDArray[np.float64],
         seed: int,
         showers: NDArray[np.int64],
     ) -> Hits:
-        """Put deposits together in pairs, each in the light of its shape."""
+        """Put deposits together in pairs, in the light of all shapes, ``(n, shape)``."""
         if self._pairing is None:
             return hits
-        light, start = self._shapes.ravel(), shapes * self.n_cells
+        # In double precision: a row's last digits depend on the others, and hardly matter.
+        light = per_shape @ self._shapes.astype(np.float64)
         kept, first, cells, numbers = self._pairing.paired(
             hits.rows,
             hits.cells,
-            lambda which, cells: light[start[which] + cells],
+            lambda which, cells: light[hits.rows[which], cells],
             seed=seed,
             showers=showers,
         )

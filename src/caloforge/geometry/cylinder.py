@@ -168,7 +168,9 @@ class CylinderLayout:
         to = np.clip(layer + layers, 0, last)
         inside = (to == layer + layers) & (n_sectors[to] == n_sectors[layer])
         inside &= (n_rings[to] == n_rings[layer]) & (ring + rings >= 0)
-        inside &= (ring + rings < n_rings[layer]) & ((sectors == 0) | (n_sectors[layer] > 1))
+        # Once around is no step.
+        whole = (sectors != 0) & (sectors % np.maximum(n_sectors[layer], 1) == 0)
+        inside &= (ring + rings < n_rings[layer]) & ~whole
         around = (sector + sectors) % np.maximum(n_sectors[layer], 1)
         there = starts[to] + around * n_rings[layer] + ring + rings
         return np.where(inside, there, cells), inside

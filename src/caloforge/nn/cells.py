@@ -263,7 +263,8 @@ class BoundedCells(nn.Module):
         if spec.maximum is None:
             msg = (
                 "model.cells: found 'bounded' for cells without a largest value, expected "
-                "'log1p' or a law of counts; or give the geometry a maximum under [response]"
+                "'deposits' for energies or a law of counts; or give the geometry a maximum "
+                "under [response]"
             )
             raise ConfigError(msg)
         self.maximum = spec.maximum
