@@ -30,6 +30,8 @@ from zoo import Job, System, jobs, judged
 from caloforge.errors import BundleError, CaloforgeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from caloforge.generation import FastSimulation
     from caloforge.training.bundle import Bundle
 
@@ -201,13 +203,21 @@ def install(entry: Entry, source: Path, into: Path, results: Path) -> Path:
     return target
 
 
-def time_again(into: Path, results: Path) -> None:
-    """Measure the speeds of the bundles that are there, and write them into card and JSON."""
+def time_again(into: Path, results: Path, names: Sequence[str] = ()) -> None:
+    """Measure the speeds of the bundles that are there, and write them into card and JSON.
+
+    Arguments:
+        into: Folder of the bundles.
+        results: Folder of their JSON files.
+        names: Some of them; all by default.
+    """
     from caloforge.data import load_sample
     from caloforge.generation import load
     from caloforge.training.bundle import add_metrics, read_table
 
     for folder in sorted(path for path in into.iterdir() if (path / "bundle.json").is_file()):
+        if names and folder.name not in names:
+            continue
         simulation = load(folder)
         test = read_table(folder)["metrics"]["test"]
         particles = load_sample(test["sample"]).particles
@@ -259,7 +269,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     if options.speeds:
-        time_again(options.into, options.results)
+        time_again(options.into, options.results, options.names)
         return
     known = {entry.name: entry for entry in BUNDLES}
     unknown = [name for name in options.names if name not in known]

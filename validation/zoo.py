@@ -335,7 +335,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="beginnings of names, e.g. zn/vae-tuned")
     options = parser.parse_args()
     if options.speeds:
-        zoo_speeds.measure(options.work)
+        zoo_speeds.measure(options.work, options.only or ())
     elif not options.table:
         warn_of_changes()
         for job in jobs():

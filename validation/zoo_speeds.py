@@ -14,6 +14,8 @@ from bundle_speed import machine, rate, rates
 from result_files import read_json, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from caloforge.generation import FastSimulation
 
 RESULT = Path(__file__).parent / "results" / "zoo-speeds.json"
@@ -22,8 +24,14 @@ ROUNDS = 3
 SECONDS = 0.3  # of each measurement
 
 
-def measure(work: Path) -> None:
-    """Time the bundles of seed 0 that are there, and write `RESULT`."""
+def measure(work: Path, only: Sequence[str] = ()) -> None:
+    """Time the bundles of seed 0 that are there, and write `RESULT`.
+
+    Arguments:
+        work: Folder of the trainings.
+        only: Beginnings of names; speeds of others stay, with the date of their own. Only what
+            was timed in one go can be compared.
+    """
     import torch
 
     from caloforge.data import load_sample
@@ -39,6 +47,8 @@ def measure(work: Path) -> None:
                 if not (folder / "bundle").is_dir():
                     continue
                 name = f"{detector}/{folder.name}"
+                if only and not name.startswith(tuple(only)):
+                    continue
                 simulation = load(folder / "bundle")
                 once = rates(simulation, particles, SECONDS)
                 if draws_hits(simulation):
@@ -48,10 +58,12 @@ def measure(work: Path) -> None:
     if not found:
         msg = f"{work}: found no bundle of seed 0, expected what zoo.py trained; train first"
         raise SystemExit(msg)
+    date = provenance()["date"]
+    speeds = {name: {**_median(rounds), "date": date} for name, rounds in found.items()}
     write_json(
         RESULT,
         {
-            "speeds": {name: _median(rounds) for name, rounds in found.items()},
+            "speeds": {**(measured() if only else {}), **speeds},
             "rounds": ROUNDS,
             "machine": machine(),
             "provenance": provenance(),

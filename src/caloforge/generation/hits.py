@@ -88,6 +88,9 @@ class HitDrawing:
         self._shapes = shapes.astype(np.float32)
         self._wandering = wandering(law, frame.geometry)
         self._pairing = pairing(law, frame.geometry)
+        self._shapes_double: NDArray[np.float64] | None = None
+        if self._pairing is not None:
+            self._shapes_double = self._shapes.astype(np.float64)
         self._electromagnetic: HitDrawing | None = None
         if law.electromagnetic is not None:
             own = law.electromagnetic
@@ -248,10 +251,10 @@ class HitDrawing:
         showers: NDArray[np.int64],
     ) -> Hits:
         """Put deposits together in pairs, in the light of all shapes, ``(n, shape)``."""
-        if self._pairing is None:
+        if self._pairing is None or self._shapes_double is None:
             return hits
         # In double precision: a row's last digits depend on the others, and hardly matter.
-        light = per_shape @ self._shapes.astype(np.float64)
+        light = per_shape @ self._shapes_double
         kept, first, cells, numbers = self._pairing.paired(
             hits.rows,
             hits.cells,

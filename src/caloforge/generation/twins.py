@@ -72,7 +72,10 @@ class Pairing:
             raise BundleError(msg)
         self._layout = layout
         self._steps = np.array(steps, dtype=np.int64)
-        self._edges = np.cumsum(signed, axis=0).T  # (ring, step)
+        edges = np.minimum(np.cumsum(signed, axis=0).T, 1.0)  # (ring, step)
+        self._totals = edges[:, -1]
+        # Ring r occupies (r, r + 1] of one increasing sequence: a single search serves all.
+        self._edges = (edges + np.arange(rings)[:, None]).ravel()
 
     def paired(
         self,
@@ -95,9 +98,12 @@ class Pairing:
         """
         counts = np.bincount(rows, minlength=len(showers))
         numbers = keyed.sequences(seed, showers, counts, 3, keyed.TRACKS)
-        edges = self._edges[self._layout.ring_of_cell[cells]]
-        looking = np.flatnonzero(numbers[:, 0] < edges[:, -1])
-        step = (edges[looking] <= numbers[looking, 0, None]).sum(axis=1)
+        rings = self._layout.ring_of_cell[cells]
+        looking = np.flatnonzero(numbers[:, 0] < self._totals[rings])
+        ring = rings[looking]
+        place = np.searchsorted(self._edges, ring + numbers[looking, 0], side="right")
+        # Rounded up to the end of its ring, a number belongs to the last step.
+        step = np.minimum(place - ring * len(self._steps), len(self._steps) - 1)
         here = cells[looking]
         there, inside = self._layout.stepped(here, *self._steps[step].T)
         ratio = light(looking, there) / np.maximum(light(looking, here), 1e-30)
