@@ -120,6 +120,7 @@ def multiplicities() -> list[dict[str, Any]]:
 def deposits() -> dict[str, Any]:
     """Mean deposit by ring, and companions of a deposit by step."""
     from caloforge.config import load_run
+    from caloforge.data.deposit_twins import like
     from caloforge.training.preparation import prepare
 
     sample = prepare(load_run("cylinder-e2e-sae")).train.sample
@@ -175,39 +176,13 @@ def deposits() -> dict[str, Any]:
 
 def excess(one: Array, other: Array) -> Array:
     """Deposits that lie a step away because of each other, a deposit, for one such cell."""
-    one, other = one[..., OUTER:], other[..., OUTER:]
-    weight = 1 / (1 + (one + other).sum(axis=(1, 2, 3)) / 2)
-    light = np.einsum("nijk,n->", one + other, weight) / 2
-    found = []
-    for step in STEPS:
-        steps = like(step)
-        within = sum(products(a, a, s, weight) for a in (one, other) for s in steps) / 2
-        across = sum(products(one, other, s, weight) for s in steps)
-        own = 2.0 if step == (0, 0, 0) else 0.0  # second moment of an exponential deposit
-        found.append((within - across) / light / len(steps) - own)
+    from caloforge.data.deposit_twins import pair_excess
+
+    weight = 1 / (1 + (one + other)[..., OUTER:].sum(axis=(1, 2, 3)) / 2)
+    light = np.einsum("nijk,n->", (one + other)[..., OUTER:], weight) / 2
+    found = [pair_excess(one, other, step, weight)[OUTER:].sum() / light for step in STEPS]
+    found[STEPS.index((0, 0, 0))] -= 2.0  # second moment of an exponential deposit
     return np.array(found)
-
-
-def like(step: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-    """Return the step with either sign of each part."""
-    return sorted(
-        {
-            (a * step[0], b * step[1], c * step[2])
-            for a in (1, -1)
-            for b in (1, -1)
-            for c in (1, -1)
-        }
-    )
-
-
-def products(one: Array, other: Array, step: tuple[int, int, int], weight: Array) -> float:
-    """Sum of products of cells that are a step apart; sectors go around."""
-    dz, dphi, dr = step
-    other = np.roll(other, -dphi, axis=2)
-    nz, nr = one.shape[1], one.shape[3]
-    here = one[:, max(-dz, 0) : nz - max(dz, 0), :, max(-dr, 0) : nr - max(dr, 0)]
-    there = other[:, max(dz, 0) : nz + min(dz, 0), :, max(dr, 0) : nr + min(dr, 0)]
-    return float(np.einsum("nijk,nijk,n->", here, there, weight))
 
 
 def with_errors(

@@ -158,9 +158,9 @@ class PairEnergies:
         self._mean += np.einsum("nkzsr,n->zsr", x, weight) / 2
         one, other = x[:, 0], x[:, 1]
         for k, step in enumerate(((0, 0, 0), *STEPS)):
-            self._excess[k] += _excess(one, other, step, weight)
+            self._excess[k] += pair_excess(one, other, step, weight)
             around = (step[0], self._shape[1] // 2, step[2])
-            self._excess[k] -= _excess(one, other, around, weight)
+            self._excess[k] -= pair_excess(one, other, around, weight)
 
     def twins(self) -> DepositTwins:
         """Turn what was added up into chances."""
@@ -215,10 +215,17 @@ def total_chances(chances: Array) -> Array:
     return np.asarray(signed_chances(chances)[1].sum(axis=0))
 
 
-def _excess(one: Array, other: Array, step: tuple[int, int, int], weight: Array) -> Array:
+def pair_excess(one: Array, other: Array, step: tuple[int, int, int], weight: Array) -> Array:
     """Products of cells a step apart within showers, less those across, by ring.
 
-    The mean over the signs of the step's parts; the ring is the inner one.
+    Arguments:
+        one: Showers, ``(n, layer, sector, ring)``.
+        other: Showers of equal particles.
+        step: In layers, sectors and rings; the mean is taken over the signs of its parts.
+        weight: Of each pair of showers, ``(n,)``.
+
+    Returns:
+        The mean of both showers, for the inner one of the two rings, ``(ring,)``.
     """
     steps = like(step)
     found = np.zeros(one.shape[3])

@@ -27,6 +27,8 @@ from caloforge.generation import random_numbers as keyed
 from caloforge.types import CLUSTERED, CellLaw
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from caloforge.generation.wandering import Wandering
@@ -135,14 +137,23 @@ def draw_counts(
         BundleError: If a cell is not a number, or the law is not known.
     """
     check_cells(cells)
-    if law.name not in LAWS:
-        msg = f"model: draws cells by law '{law.name}', expected one of {', '.join(LAWS)}"
-        raise BundleError(msg)
+    check_law(law, LAWS, "cells")
     if law.name == "tracks" and wandering is None:
         raise TypeError
     if law.name == "rounding":
         return to_detector(_rounded(cells, seed, showers), order).astype(np.uint32)
     return _drawn(cells, law, seed, showers, order, wandering)
+
+
+def check_law(law: CellLaw, laws: Sequence[str], what: str) -> None:
+    """Refuse a law by which ``what`` cannot be drawn.
+
+    Raises:
+        BundleError: With those by which it can.
+    """
+    if law.name not in laws:
+        msg = f"model: draws {what} by law '{law.name}', expected one of {', '.join(laws)}"
+        raise BundleError(msg)
 
 
 def check_cells(cells: NDArray[np.float32]) -> None:

@@ -15,8 +15,15 @@ from scipy.special import gammaincinv
 
 from caloforge.errors import BundleError
 from caloforge.generation import random_numbers as keyed
-from caloforge.generation.counts import BRIGHT, check_cells, dim_hits, quantile, to_detector
-from caloforge.generation.hit_loops import MOST_HITS
+from caloforge.generation.counts import (
+    BRIGHT,
+    check_cells,
+    check_law,
+    dim_hits,
+    quantile,
+    to_detector,
+)
+from caloforge.generation.hit_loops import check_hits
 from caloforge.types import CellLaw
 
 if TYPE_CHECKING:
@@ -53,16 +60,14 @@ def draw_energies(
         BundleError: If a cell is not a number, or the law is not known.
     """
     check_cells(cells)
-    if law.name not in LAWS:
-        msg = f"model: draws energies by law '{law.name}', expected one of {', '.join(LAWS)}"
-        raise BundleError(msg)
+    check_law(law, LAWS, "energies")
     if law.name == "rounding":
         return to_detector(cells, order)
     n, n_cells = cells.shape
     deposit = mean_deposits(law)
     expected = (cells / deposit).astype(np.float32)
     if law.twins is not None:
-        return _with_twins(expected, law, seed, showers, order, pairing)
+        return _with_twins(expected, deposit, seed, showers, order, pairing)
     bright = expected >= BRIGHT
     row, cell = np.divmod(np.flatnonzero(bright), n_cells)
     chance = keyed.uniform(seed, showers[row], cell, keyed.CELLS)
@@ -81,7 +86,7 @@ def draw_energies(
 
 def _with_twins(
     expected: NDArray[np.float32],
-    law: CellLaw,
+    deposit: NDArray[np.float64],
     seed: int,
     showers: NDArray[np.int64],
     order: NDArray[np.int64],
@@ -92,13 +97,7 @@ def _with_twins(
         msg = "a law with twins needs what pairs them"
         raise TypeError(msg)
     n, n_cells = expected.shape
-    most = expected.sum(axis=1, dtype=np.float64).max(initial=0.0)
-    if most > MOST_HITS:
-        msg = (
-            f"model: gives showers of {most:.3g} deposits, expected less than {MOST_HITS:g}; "
-            "the bundle is of no use for these particles"
-        )
-        raise BundleError(msg)
+    check_hits(expected.sum(axis=1, dtype=np.float64), "deposits")
     hits, place = dim_hits(expected, 1.0, seed, showers, order)
     rows = np.repeat(np.arange(n), hits)
     light = to_detector(expected, order)
@@ -113,8 +112,8 @@ def _with_twins(
     sizes = exponential(np.concatenate((sizes[kept], numbers)))
     place = np.concatenate((place[kept], rows[first] * n_cells + cells))
     deposits = np.bincount(place, weights=sizes, minlength=n * n_cells).reshape(n, n_cells)
-    deposit = np.broadcast_to(mean_deposits(law), expected.shape)
-    return (deposits * to_detector(deposit, order)).astype(np.float32)
+    there = to_detector(np.broadcast_to(deposit, expected.shape), order)
+    return (deposits * there).astype(np.float32)
 
 
 def mean_deposits(law: CellLaw) -> NDArray[np.float64]:

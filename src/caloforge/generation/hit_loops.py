@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from caloforge.errors import BundleError
 from caloforge.generation import random_numbers as keyed
 from caloforge.generation.wandering import wandering
 from caloforge.geometry import GridLayout
@@ -31,6 +32,24 @@ MOST_HITS = 1e7
 _COMPILING_S = 2.0
 
 _STREAMS = (keyed.HIT_TOTALS, keyed.HITS, keyed.TRACKS)
+
+
+def check_hits(means: NDArray[np.float64], what: str) -> None:
+    """Refuse showers of more than `MOST_HITS`.
+
+    Arguments:
+        means: Expected numbers of hits, of any shape.
+        what: What the hits are called.
+
+    Raises:
+        BundleError: If there are any, or numbers that are none.
+    """
+    if not (means <= MOST_HITS).all():
+        msg = (
+            f"model: gives showers of {means.max():.3g} {what}, expected less than "
+            f"{MOST_HITS:g}; the bundle is of no use for these particles"
+        )
+        raise BundleError(msg)
 
 
 @cache

@@ -1,4 +1,4 @@
-r"""From the amounts of light in a few shapes to the integer counts of a detector.
+r"""From the amounts of light in a few shapes to the counts or energies of a detector.
 
 A model that makes showers of shapes (`caloforge.types.ShapeGenerator`) gives the expected
 counts :math:`a_k` of each shape. The sum of all cells is then a Poisson number of mean
@@ -6,7 +6,7 @@ counts :math:`a_k` of each shape. The sum of all cells is then a Poisson number 
 :math:`a_k / \sum a` and falls into a cell by the chances of that shape. This is the law of
 independent Poisson cells of intensity :math:`\sum_k a_k \phi_k`, and takes time for the hits
 alone. Under the law ``"negative-binomial"`` hits are clusters, as in
-`caloforge.generation.counts`.
+`caloforge.generation.counts`; under ``"deposits"`` each hit has an energy.
 
 Cells are drawn by Walker's alias method (Walker, 1977): one number and two look-ups a hit.
 
@@ -22,9 +22,9 @@ import numpy as np
 from caloforge.errors import BundleError
 from caloforge.generation import random_numbers as keyed
 from caloforge.generation.alias import AliasTable
-from caloforge.generation.counts import check_cells, cluster_sizes, quantile
+from caloforge.generation.counts import check_cells, check_law, cluster_sizes, quantile
 from caloforge.generation.deposits import exponential, mean_deposits
-from caloforge.generation.hit_loops import MOST_HITS, HitLoops, installed_loops
+from caloforge.generation.hit_loops import HitLoops, check_hits, installed_loops
 from caloforge.generation.twins import pairing
 from caloforge.generation.wandering import wandering
 from caloforge.types import CLUSTERED, CellLaw
@@ -67,9 +67,7 @@ class HitDrawing:
         compiled: bool = True,
         table: AliasTable | None = None,
     ) -> None:
-        if law.name not in LAWS:
-            msg = f"model: draws hits by law '{law.name}', expected one of {', '.join(LAWS)}"
-            raise BundleError(msg)
+        check_law(law, LAWS, "hits")
         shapes = np.asarray(shapes, dtype=np.float64)
         if not (shapes >= 0).all() or not np.allclose(shapes.sum(axis=1), 1, atol=1e-3):
             msg = "model: gives shapes that do not sum to 1; the bundle is of no use"
@@ -88,9 +86,6 @@ class HitDrawing:
         self._shapes = shapes.astype(np.float32)
         self._wandering = wandering(law, frame.geometry)
         self._pairing = pairing(law, frame.geometry)
-        self._shapes_double: NDArray[np.float64] | None = None
-        if self._pairing is not None:
-            self._shapes_double = self._shapes.astype(np.float64)
         self._electromagnetic: HitDrawing | None = None
         if law.electromagnetic is not None:
             own = law.electromagnetic
@@ -204,12 +199,7 @@ class HitDrawing:
     ) -> NDArray[np.int64]:
         """Numbers of hits for expected counts, ``(n, k)`` both."""
         means = means * self.law.clusters_per_count
-        if not (means <= MOST_HITS).all():
-            msg = (
-                f"model: gives showers of {means.max():.3g} hits, expected less than "
-                f"{MOST_HITS:g}; the bundle is of no use for these particles"
-            )
-            raise BundleError(msg)
+        check_hits(means, "hits")
         once = np.ones(len(showers), dtype=np.int64)
         uniform = keyed.sequences(seed, showers, once, means.shape[1], keyed.HIT_TOTALS)
         numbers = quantile(CellLaw("poisson"), uniform.ravel(), means.ravel())
@@ -251,10 +241,10 @@ class HitDrawing:
         showers: NDArray[np.int64],
     ) -> Hits:
         """Put deposits together in pairs, in the light of all shapes, ``(n, shape)``."""
-        if self._pairing is None or self._shapes_double is None:
+        if self._pairing is None:
             return hits
         # In double precision: a row's last digits depend on the others, and hardly matter.
-        light = per_shape @ self._shapes_double
+        light = per_shape @ self._shapes
         kept, first, cells, numbers = self._pairing.paired(
             hits.rows,
             hits.cells,
