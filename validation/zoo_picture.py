@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 COLOURS = {
@@ -36,7 +38,6 @@ def draw_picture(found: Mapping[str, Any]) -> None:
     """Draw docs/figures/zoo.png from results by detector, variant and system."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     shown = {}
     for variant, more in (("tuned", ""), ("published", ", published, cut short")):
@@ -62,11 +63,9 @@ def draw_picture(found: Mapping[str, Any]) -> None:
         scale = "linear" if next(iter(runs))[0] == "tuned" else "log"
         row[0].set(title=f"{name}: the talk's figures", xscale=scale, yscale=scale)
         for axis in (row[0].xaxis, row[0].yaxis) if scale == "log" else ():
-            axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7), numticks=30))
-            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-            axis.set_minor_formatter(NullFormatter())
+            _plain_ticks(axis)
         row[1].set(title=f"{name}: what they do not see")
-    grid[0][0].legend(fontsize=8, ncols=2, frameon=False)
+    _legend(figure, grid[0][0])
     figure.savefig(FIGURES / "zoo.png", dpi=110)
 
 
@@ -98,9 +97,28 @@ def draw_frontier(found: Mapping[str, Any]) -> None:
             ax.set(xscale="log", xlabel="showers a second of one core, 256 at a time")
             if key == "w1_ratio":
                 ax.set_yscale("log")
-            ax.set(ylabel=name, title=f"{detector.upper()}: fidelity against speed")
-    grid[0][0].legend(fontsize=7, ncols=2, frameon=False)
+                _plain_ticks(ax.yaxis)
+            title = detector.upper() if len(detector) == 2 else detector
+            ax.set(ylabel=name, title=f"{title}: fidelity against speed")
+    _legend(figure, grid[0][0])
     figure.savefig(FIGURES / "zoo-frontier.png", dpi=110)
+
+
+def _legend(figure: Figure, ax: Axes) -> None:
+    """Name the systems above all panels, where they hide no point."""
+    handles, names = ax.get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside upper center", fontsize=8, ncols=6, frameon=False
+    )
+
+
+def _plain_ticks(axis: Axis) -> None:
+    """Write the ticks of a logarithmic axis as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7), numticks=30))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _against_speed(ax: Axes, runs: Any, key: str) -> None:
